@@ -1,0 +1,71 @@
+//! Alerts: faults and symptoms with an identity that outlives their changes of state.
+
+use crate::{LogRecord, Record, Severity, Timestamp, entity::EntityId, series::Labels};
+use serde::{Deserialize, Serialize};
+
+/// Stays the same for one alert from firing to resolved and again: a hash of code, entity and the labels that tell it apart.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(pub String);
+
+/// Whether it is so now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertState {
+    /// It is so.
+    Firing,
+    /// It was so.
+    Resolved,
+}
+
+/// An alert as it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// Its identity.
+    pub fingerprint: Fingerprint,
+    /// Whether it is so now.
+    pub state: AlertState,
+    /// The fault's code or the rule's name.
+    pub code: String,
+    /// How bad.
+    pub severity: Severity,
+    /// For people.
+    pub title: String,
+    /// What to do about it.
+    pub advice: String,
+    /// Whose alert.
+    pub entity: EntityId,
+    /// What tells it apart, and more.
+    pub labels: Labels,
+    /// When it last began to fire.
+    pub started_at: Timestamp,
+    /// When it ended, when it has.
+    pub ended_at: Option<Timestamp>,
+    /// When it last changed.
+    pub changed_at: Timestamp,
+    /// How many times it began to fire.
+    pub times_fired: u64,
+    /// The plugin or rule that raised it.
+    pub source: String,
+}
+
+impl Record for Alert {
+    const TABLE: &'static str = "alerts";
+    const VERSION: u16 = 1;
+    type Key = String;
+    fn key(&self) -> String {
+        self.fingerprint.0.clone()
+    }
+}
+
+/// Every change of an alert, in order; what the correlate room reads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AlertChange {
+    /// The alert as it stood after the change.
+    pub alert: Alert,
+}
+
+impl LogRecord for AlertChange {
+    const LOG: &'static str = "alert_changes";
+    const VERSION: u16 = 1;
+}

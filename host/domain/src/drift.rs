@@ -1,0 +1,140 @@
+//! Drift: what metrics are given, what they answer, and the report made of it.
+
+use crate::{Record, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// The type of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnType {
+    /// Numbers.
+    Numeric,
+    /// Codes into a dictionary.
+    Categorical,
+    /// Rows of several numbers.
+    Embedding,
+}
+
+/// A column as a metric is told of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnDescription {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub column_type: ColumnType,
+    /// For an embedding, how many values make one row; else 1.
+    pub width: u32,
+    /// What each code stands for.
+    pub categories: Vec<String>,
+}
+
+/// Values of one column.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ColumnValues {
+    /// NaN is missing. Embeddings are row after row.
+    Numbers(Vec<f64>),
+    /// `u32::MAX` is missing.
+    Codes(Vec<u32>),
+}
+
+/// Rows of all columns, in the order of their descriptions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chunk {
+    /// One entry per column.
+    pub columns: Vec<ColumnValues>,
+}
+
+/// How a value was computed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Method {
+    /// `psi/decile`, `ks/scipy` …
+    pub id: String,
+    /// The plugin's version.
+    pub version: String,
+    /// How bins were cut, or empty.
+    pub binning: String,
+    /// `e`, `2`, or empty.
+    pub log_base: String,
+    /// How empty bins are treated, or empty.
+    pub smoothing: String,
+}
+
+/// One metric's answer for one column, or for all together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Drift {
+    /// Index of the column; none for all together.
+    pub column: Option<u32>,
+    /// The distance or statistic.
+    pub value: f64,
+    /// Where the method is a test.
+    pub p_value: Option<f64>,
+    /// The bound it was held to.
+    pub threshold: f64,
+    /// Whether it is beyond the bound.
+    pub drifted: bool,
+    /// Rows of the reference that counted.
+    pub reference_count: u64,
+    /// Rows of the current sample that counted.
+    pub current_count: u64,
+    /// How it was computed.
+    pub method: Method,
+    /// Anything more.
+    pub details: Vec<(String, String)>,
+}
+
+/// One line of a report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ColumnDrift {
+    /// Name of the column; none for all together.
+    pub column: Option<String>,
+    /// The metric plugin.
+    pub plugin: String,
+    /// Its answer, or why it has none.
+    pub outcome: Result<Drift, crate::Failure>,
+}
+
+/// Where a report stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DriftState {
+    /// Fewer columns drifted than the share that counts.
+    Stable,
+    /// As many or more.
+    Drifted,
+    /// Not enough rows to say.
+    InsufficientData,
+    /// The metrics failed.
+    Failed,
+}
+
+/// A comparison of a window of predictions with the reference of a service and version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DriftReport {
+    /// Its number.
+    pub id: u64,
+    /// The model service.
+    pub service: String,
+    /// The model.
+    pub model: String,
+    /// Its version.
+    pub version: String,
+    /// When it was made.
+    pub at: Timestamp,
+    /// The reference window.
+    pub reference: (Timestamp, Timestamp),
+    /// The current window.
+    pub current: (Timestamp, Timestamp),
+    /// What it comes to.
+    pub state: DriftState,
+    /// Column by column, metric by metric.
+    pub columns: Vec<ColumnDrift>,
+}
+
+impl Record for DriftReport {
+    const TABLE: &'static str = "drift_reports";
+    const VERSION: u16 = 1;
+    type Key = u64;
+    fn key(&self) -> u64 {
+        self.id
+    }
+}
