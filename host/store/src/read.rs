@@ -1,0 +1,279 @@
+//! Reading from a snapshot.
+
+use crate::{
+    ReadError, TableKey, envelope,
+    error::storage,
+    series::{self, Head, ReaderEpoch},
+};
+use redb::{ReadTransaction, ReadableTableMetadata, TableDefinition, TableError};
+use std::{
+    ops::{Bound, RangeBounds},
+    sync::Arc,
+};
+use tandem_domain::{
+    LogRecord, Record, Timestamp,
+    series::{Points, SampleBatch, Series, SeriesDescription, SeriesId},
+    target::TargetKey,
+};
+
+/// Bounds of keys as bytes.
+pub(crate) type ByteBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+/// A table by its name; every table of the store maps bytes to bytes.
+pub(crate) fn raw(name: &str) -> TableDefinition<'_, &'static [u8], &'static [u8]> {
+    TableDefinition::new(name)
+}
+
+pub(crate) fn table_name<R: Record>() -> String {
+    format!("record/{}", R::TABLE)
+}
+
+pub(crate) fn log_name<L: LogRecord>() -> String {
+    format!("log/{}", L::LOG)
+}
+
+/// Last numbers given, by log or sequence.
+pub(crate) const SEQUENCES: &str = "sequences";
+/// How far readers have come.
+pub(crate) const CURSORS: &str = "cursors";
+
+pub(crate) fn byte_bounds<K: TableKey>(range: &impl RangeBounds<K>) -> ByteBounds {
+    (range.start_bound().map(TableKey::to_bytes), range.end_bound().map(TableKey::to_bytes))
+}
+
+pub(crate) fn number(bytes: &[u8]) -> Result<u64, ReadError> {
+    let array = bytes.try_into().map_err(|_| storage("a number is not eight bytes long"))?;
+    Ok(u64::from_be_bytes(array))
+}
+
+/// A read snapshot. Keep it short: a long reader pins freed pages.
+pub struct ReadTx {
+    transaction: ReadTransaction,
+    head: Arc<Head>,
+    _epoch: ReaderEpoch,
+}
+
+impl ReadTx {
+    pub(crate) fn new(transaction: ReadTransaction, head: Arc<Head>, epoch: ReaderEpoch) -> Self {
+        Self { transaction, head, _epoch: epoch }
+    }
+
+    /// Runs `look` on a table; `None` when the table does not exist yet.
+    pub(crate) fn with_table<T>(
+        &self,
+        name: &str,
+        look: impl FnOnce(redb::ReadOnlyTable<&'static [u8], &'static [u8]>) -> Result<T, ReadError>,
+    ) -> Result<Option<T>, ReadError> {
+        match self.transaction.open_table(raw(name)) {
+            Ok(table) => look(table).map(Some),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(storage(error)),
+        }
+    }
+
+    pub(crate) fn raw_get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        let found =
+            self.with_table(table, |table| Ok(table.get(key).map_err(storage)?.map(|value| value.value().to_vec())))?;
+        Ok(found.flatten())
+    }
+
+    /// Keys and values in order, at most `limit`.
+    pub(crate) fn raw_range(
+        &self,
+        table: &str,
+        bounds: &ByteBounds,
+        limit: usize,
+        backwards: bool,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ReadError> {
+        if empty_range(bounds) {
+            return Ok(Vec::new());
+        }
+        let found = self.with_table(table, |table| {
+            let bounds = (bounds.0.as_ref().map(Vec::as_slice), bounds.1.as_ref().map(Vec::as_slice));
+            let range = table.range::<&[u8]>(bounds).map_err(storage)?;
+            let entry =
+                |entry: Result<(redb::AccessGuard<'_, &[u8]>, redb::AccessGuard<'_, &[u8]>), redb::StorageError>| {
+                    let (key, value) = entry.map_err(storage)?;
+                    Ok((key.value().to_vec(), value.value().to_vec()))
+                };
+            if backwards {
+                range.rev().take(limit).map(entry).collect()
+            } else {
+                range.take(limit).map(entry).collect()
+            }
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// The record under a key.
+    ///
+    /// # Errors
+    /// When the file cannot be read or the record is damaged; so for all functions here.
+    pub fn get<R: Record>(&self, key: &R::Key) -> Result<Option<R>, ReadError>
+    where
+        R::Key: TableKey,
+    {
+        let found = self.raw_get(&table_name::<R>(), &key.to_bytes())?;
+        found.map(|bytes| envelope::unwrap(R::TABLE, R::VERSION, &bytes)).transpose()
+    }
+
+    /// Records in key order, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`ReadTx::get`].
+    pub fn scan<R: Record>(&self, range: impl RangeBounds<R::Key>, limit: usize) -> Result<Vec<R>, ReadError>
+    where
+        R::Key: TableKey,
+    {
+        self.records(&byte_bounds(&range), limit, false)
+    }
+
+    /// Records in reverse key order, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`ReadTx::get`].
+    pub fn scan_back<R: Record>(&self, range: impl RangeBounds<R::Key>, limit: usize) -> Result<Vec<R>, ReadError>
+    where
+        R::Key: TableKey,
+    {
+        self.records(&byte_bounds(&range), limit, true)
+    }
+
+    fn records<R: Record>(&self, bounds: &ByteBounds, limit: usize, backwards: bool) -> Result<Vec<R>, ReadError> {
+        let found = self.raw_range(&table_name::<R>(), bounds, limit, backwards)?;
+        found.into_iter().map(|(_, bytes)| envelope::unwrap(R::TABLE, R::VERSION, &bytes)).collect()
+    }
+
+    /// How many records a table holds.
+    ///
+    /// # Errors
+    /// As [`ReadTx::get`].
+    pub fn count<R: Record>(&self) -> Result<u64, ReadError> {
+        Ok(self.with_table(&table_name::<R>(), |table| table.len().map_err(storage))?.unwrap_or(0))
+    }
+
+    /// Log records with a sequence number above `after`, oldest first.
+    ///
+    /// # Errors
+    /// As [`ReadTx::get`].
+    pub fn log_after<L: LogRecord>(&self, after: u64, limit: usize) -> Result<Vec<(u64, L)>, ReadError> {
+        self.log::<L>(&(Bound::Excluded(after.to_bytes()), Bound::Unbounded), limit, false)
+    }
+
+    /// Log records with a sequence number below `before`, newest first.
+    ///
+    /// # Errors
+    /// As [`ReadTx::get`].
+    pub fn log_before<L: LogRecord>(&self, before: u64, limit: usize) -> Result<Vec<(u64, L)>, ReadError> {
+        self.log::<L>(&(Bound::Unbounded, Bound::Excluded(before.to_bytes())), limit, true)
+    }
+
+    fn log<L: LogRecord>(
+        &self,
+        bounds: &ByteBounds,
+        limit: usize,
+        backwards: bool,
+    ) -> Result<Vec<(u64, L)>, ReadError> {
+        let found = self.raw_range(&log_name::<L>(), bounds, limit, backwards)?;
+        found
+            .into_iter()
+            .map(|(key, bytes)| Ok((number(&key)?, envelope::unwrap(L::LOG, L::VERSION, &bytes)?)))
+            .collect()
+    }
+
+    /// The newest sequence number ever given in a log; 0 when it never held anything.
+    ///
+    /// # Errors
+    /// As [`ReadTx::get`].
+    pub fn log_end<L: LogRecord>(&self) -> Result<u64, ReadError> {
+        self.sequence(&log_name::<L>())
+    }
+
+    fn sequence(&self, name: &str) -> Result<u64, ReadError> {
+        self.raw_get(SEQUENCES, name.as_bytes())?.map_or(Ok(0), |bytes| number(&bytes))
+    }
+
+    /// How far a reader has come (see `WriteTx::set_cursor`); 0 at first.
+    ///
+    /// # Errors
+    /// As [`ReadTx::get`].
+    pub fn cursor(&self, reader: &str) -> Result<u64, ReadError> {
+        self.raw_get(CURSORS, reader.as_bytes())?.map_or(Ok(0), |bytes| number(&bytes))
+    }
+
+    /// The number of a series of a target, if it is registered.
+    ///
+    /// # Errors
+    /// As [`ReadTx::get`].
+    pub fn series_id(
+        &self,
+        target: &TargetKey,
+        description: &SeriesDescription,
+    ) -> Result<Option<SeriesId>, ReadError> {
+        let found = self.raw_get(series::IDENTITY, &series::identity(target, description))?;
+        found.map(|bytes| number(&bytes).map(SeriesId)).transpose()
+    }
+
+    /// All series of a target, by number.
+    ///
+    /// # Errors
+    /// As [`ReadTx::get`].
+    pub fn series_of_target(&self, target: &TargetKey) -> Result<Vec<Series>, ReadError> {
+        let key = (target.job.clone(), target.instance.clone());
+        let bounds = byte_bounds(&((key.clone(), 0u64)..=(key, u64::MAX)));
+        let ids = self.raw_range(series::BY_TARGET, &bounds, usize::MAX, false)?;
+        let mut found = Vec::with_capacity(ids.len());
+        for (key, _) in ids {
+            let id = number(&key[key.len().saturating_sub(8)..])?;
+            found.extend(self.get::<Series>(&id)?);
+        }
+        Ok(found)
+    }
+
+    /// Points of a series from `start` to `end`, both included, values as sent.
+    ///
+    /// # Errors
+    /// As [`ReadTx::get`].
+    pub fn points(&self, series: SeriesId, start: Timestamp, end: Timestamp) -> Result<Points, ReadError> {
+        series::points(self, &self.head, series, start, end)
+    }
+
+    /// The newest sample of a series that arrived since it was last flushed, if any.
+    ///
+    /// # Errors
+    /// As [`ReadTx::get`].
+    pub fn latest(&self, series: SeriesId) -> Result<Option<(Timestamp, f64)>, ReadError> {
+        Ok(self.head.latest(series))
+    }
+
+    /// Sample batches in the order of arrival with a sequence number above `after`, until `max_samples` are reached (at least
+    /// one batch).
+    ///
+    /// # Errors
+    /// As [`ReadTx::get`].
+    pub fn samples_after(&self, after: u64, max_samples: usize) -> Result<Vec<(u64, SampleBatch)>, ReadError> {
+        series::samples_after(self, after, max_samples)
+    }
+
+    /// The newest sample batch's sequence number; 0 at first.
+    ///
+    /// # Errors
+    /// As [`ReadTx::get`].
+    pub fn samples_end(&self) -> Result<u64, ReadError> {
+        self.sequence(series::SAMPLES)
+    }
+
+    pub(crate) fn table_names(&self) -> Result<Vec<String>, ReadError> {
+        use redb::TableHandle;
+        Ok(self.transaction.list_tables().map_err(storage)?.map(|table| table.name().to_owned()).collect())
+    }
+}
+
+/// redb refuses a range whose start lies behind its end; for us it is simply empty.
+pub(crate) fn empty_range(bounds: &ByteBounds) -> bool {
+    match (&bounds.0, &bounds.1) {
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+        (Bound::Included(start), Bound::Included(end)) => start > end,
+        (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => start >= end,
+    }
+}

@@ -1,0 +1,250 @@
+//! A change to the store: writes are staged in memory until the change has succeeded, so that a change that refuses itself
+//! or panics leaves nothing behind in the commit it shares with others.
+
+use crate::{
+    TableKey, WriteError, envelope,
+    error::{storage, write_storage},
+    read::{self, ByteBounds, CURSORS, SEQUENCES, byte_bounds, log_name, number, raw, table_name},
+    series::{self, NewSeries},
+};
+use redb::{ReadableTable, WriteTransaction};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::{Bound, RangeBounds},
+};
+use tandem_domain::{
+    LogRecord, Record,
+    series::{SampleBatch, Series, SeriesDescription, SeriesId},
+    target::TargetKey,
+};
+
+type Staged = HashMap<String, BTreeMap<Vec<u8>, Option<Vec<u8>>>>;
+
+/// A write in progress; also reads, and sees its own writes and those of changes before it in the same commit.
+pub struct WriteTx<'t> {
+    transaction: &'t WriteTransaction,
+    staged: Staged,
+    samples: Vec<(u64, SampleBatch)>,
+}
+
+impl<'t> WriteTx<'t> {
+    pub(crate) fn new(transaction: &'t WriteTransaction) -> Self {
+        Self { transaction, staged: HashMap::new(), samples: Vec::new() }
+    }
+
+    /// Writes what was staged into the transaction; answers the sample batches for the head.
+    pub(crate) fn apply(self) -> Result<Vec<(u64, SampleBatch)>, WriteError> {
+        for (name, entries) in self.staged {
+            let mut table = self.transaction.open_table(raw(&name)).map_err(write_storage)?;
+            for (key, value) in entries {
+                match value {
+                    Some(value) => table.insert(key.as_slice(), value.as_slice()).map(drop),
+                    None => table.remove(key.as_slice()).map(drop),
+                }
+                .map_err(write_storage)?;
+            }
+        }
+        Ok(self.samples)
+    }
+
+    fn raw_get(&self, name: &str, key: &[u8]) -> Result<Option<Vec<u8>>, WriteError> {
+        if let Some(staged) = self.staged.get(name).and_then(|entries| entries.get(key)) {
+            return Ok(staged.clone());
+        }
+        let table = self.transaction.open_table(raw(name)).map_err(storage)?;
+        let found = table.get(key).map_err(storage)?.map(|value| value.value().to_vec());
+        Ok(found)
+    }
+
+    fn raw_range(&self, name: &str, bounds: &ByteBounds, limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, WriteError> {
+        if read::empty_range(bounds) {
+            return Ok(Vec::new());
+        }
+        let staged = self.staged.get(name);
+        let staged_here = staged.map_or(0, BTreeMap::len);
+        let table = self.transaction.open_table(raw(name)).map_err(storage)?;
+        let slices = (bounds.0.as_ref().map(Vec::as_slice), bounds.1.as_ref().map(Vec::as_slice));
+        let mut merged = BTreeMap::new();
+        // Staged removals can hide at most as many entries as are staged.
+        for entry in table.range::<&[u8]>(slices).map_err(storage)?.take(limit.saturating_add(staged_here)) {
+            let (key, value) = entry.map_err(storage)?;
+            merged.insert(key.value().to_vec(), Some(value.value().to_vec()));
+        }
+        let staged_range = staged.into_iter().flat_map(|entries| entries.range::<Vec<u8>, _>(bounds.clone()));
+        merged.extend(staged_range.map(|(key, value)| (key.clone(), value.clone())));
+        Ok(merged.into_iter().filter_map(|(key, value)| Some((key, value?))).take(limit).collect())
+    }
+
+    fn raw_put(&mut self, name: &str, key: Vec<u8>, value: Option<Vec<u8>>) {
+        self.staged.entry(name.to_owned()).or_default().insert(key, value);
+    }
+
+    /// The record under a key.
+    ///
+    /// # Errors
+    /// When the file cannot be read or the record is damaged; so for all functions that read.
+    pub fn get<R: Record>(&mut self, key: &R::Key) -> Result<Option<R>, WriteError>
+    where
+        R::Key: TableKey,
+    {
+        let found = self.raw_get(&table_name::<R>(), &key.to_bytes())?;
+        Ok(found.map(|bytes| envelope::unwrap(R::TABLE, R::VERSION, &bytes)).transpose()?)
+    }
+
+    /// Records in key order, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`WriteTx::get`].
+    pub fn scan<R: Record>(&mut self, range: impl RangeBounds<R::Key>, limit: usize) -> Result<Vec<R>, WriteError>
+    where
+        R::Key: TableKey,
+    {
+        let found = self.raw_range(&table_name::<R>(), &byte_bounds(&range), limit)?;
+        found.into_iter().map(|(_, bytes)| Ok(envelope::unwrap(R::TABLE, R::VERSION, &bytes)?)).collect()
+    }
+
+    /// Puts a record under its key.
+    ///
+    /// # Errors
+    /// When the record cannot be written down.
+    pub fn put<R: Record>(&mut self, record: &R) -> Result<(), WriteError>
+    where
+        R::Key: TableKey,
+    {
+        let unwritable = |what| WriteError::Unwritable { table: R::TABLE.into(), what };
+        let bytes = envelope::wrap(R::VERSION, record).map_err(unwritable)?;
+        self.raw_put(&table_name::<R>(), record.key().to_bytes(), Some(bytes));
+        Ok(())
+    }
+
+    /// Removes the record under a key.
+    ///
+    /// # Errors
+    /// None at present; a result like its siblings'.
+    pub fn remove<R: Record>(&mut self, key: &R::Key) -> Result<(), WriteError>
+    where
+        R::Key: TableKey,
+    {
+        self.raw_put(&table_name::<R>(), key.to_bytes(), None);
+        Ok(())
+    }
+
+    /// Appends to a log; answers the sequence number, from 1.
+    ///
+    /// # Errors
+    /// As [`WriteTx::put`].
+    pub fn append<L: LogRecord>(&mut self, record: &L) -> Result<u64, WriteError> {
+        let unwritable = |what| WriteError::Unwritable { table: L::LOG.into(), what };
+        let bytes = envelope::wrap(L::VERSION, record).map_err(unwritable)?;
+        let name = log_name::<L>();
+        let sequence = self.next_id(&name)?;
+        self.raw_put(&name, sequence.to_bytes(), Some(bytes));
+        Ok(sequence)
+    }
+
+    /// Drops log records with a sequence number up to `through`.
+    ///
+    /// # Errors
+    /// As [`WriteTx::get`].
+    pub fn trim_log<L: LogRecord>(&mut self, through: u64) -> Result<(), WriteError> {
+        self.trim(&log_name::<L>(), through)
+    }
+
+    pub(crate) fn trim(&mut self, name: &str, through: u64) -> Result<(), WriteError> {
+        let bounds = (Bound::Unbounded, Bound::Included(through.to_bytes()));
+        for (key, _) in self.raw_range(name, &bounds, usize::MAX)? {
+            self.raw_put(name, key, None);
+        }
+        Ok(())
+    }
+
+    /// The next number of a named sequence, from 1; never given twice.
+    ///
+    /// # Errors
+    /// As [`WriteTx::get`].
+    pub fn next_id(&mut self, sequence: &str) -> Result<u64, WriteError> {
+        let last = self.raw_get(SEQUENCES, sequence.as_bytes())?.map_or(Ok(0), |bytes| number(&bytes))?;
+        self.raw_put(SEQUENCES, sequence.as_bytes().to_vec(), Some((last + 1).to_bytes()));
+        Ok(last + 1)
+    }
+
+    /// Remembers how far a reader has come in a log; to be committed with the output it stands for. Readers of samples are
+    /// named `samples/…`: what they have not read yet is not trimmed.
+    ///
+    /// # Errors
+    /// None at present; a result like its siblings'.
+    pub fn set_cursor(&mut self, reader: &str, sequence: u64) -> Result<(), WriteError> {
+        self.raw_put(CURSORS, reader.as_bytes().to_vec(), Some(sequence.to_bytes()));
+        Ok(())
+    }
+
+    /// Forgets a reader.
+    ///
+    /// # Errors
+    /// None at present; a result like its siblings'.
+    pub fn remove_cursor(&mut self, reader: &str) -> Result<(), WriteError> {
+        self.raw_put(CURSORS, reader.as_bytes().to_vec(), None);
+        Ok(())
+    }
+
+    /// How far a reader has come.
+    ///
+    /// # Errors
+    /// As [`WriteTx::get`].
+    pub fn cursor(&mut self, reader: &str) -> Result<u64, WriteError> {
+        Ok(self.raw_get(CURSORS, reader.as_bytes())?.map_or(Ok(0), |bytes| number(&bytes))?)
+    }
+
+    /// The number of a series, registering it when it is new. New ones are told in the log [`NewSeries`].
+    ///
+    /// # Errors
+    /// As [`WriteTx::get`].
+    pub fn register_series(
+        &mut self,
+        target: &TargetKey,
+        description: &SeriesDescription,
+    ) -> Result<SeriesId, WriteError> {
+        let identity = series::identity(target, description);
+        if let Some(bytes) = self.raw_get(series::IDENTITY, &identity)? {
+            return Ok(SeriesId(number(&bytes)?));
+        }
+        let id = self.next_id("series")?;
+        self.raw_put(series::IDENTITY, identity, Some(id.to_bytes()));
+        let by_target = ((target.job.clone(), target.instance.clone()), id);
+        self.raw_put(series::BY_TARGET, by_target.to_bytes(), Some(Vec::new()));
+        self.put(&Series { id: SeriesId(id), target: target.clone(), description: description.clone() })?;
+        self.append(&NewSeries { series: SeriesId(id), target: target.clone() })?;
+        Ok(SeriesId(id))
+    }
+
+    /// Appends samples; they are readable after the commit.
+    ///
+    /// # Errors
+    /// When the columns differ in length, or as [`WriteTx::put`].
+    pub fn append_samples(&mut self, batch: &SampleBatch) -> Result<(), WriteError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let bytes = series::encode_batch(batch).map_err(WriteError::Refused)?;
+        let sequence = self.next_id(series::SAMPLES)?;
+        self.raw_put(series::SAMPLES, sequence.to_bytes(), Some(bytes));
+        self.samples.push((sequence, batch.clone()));
+        Ok(())
+    }
+
+    pub(crate) fn put_chunk(&mut self, table: &str, key: Vec<u8>, bytes: Vec<u8>) {
+        self.raw_put(table, key, Some(bytes));
+    }
+
+    pub(crate) fn cursors_with_prefix(&self, prefix: &str) -> Result<Vec<u64>, WriteError> {
+        let bounds = (Bound::Included(prefix.as_bytes().to_vec()), Bound::Unbounded);
+        let found = self.raw_range(CURSORS, &bounds, usize::MAX)?;
+        let mine = found.into_iter().take_while(|(key, _)| key.starts_with(prefix.as_bytes()));
+        mine.map(|(_, value)| Ok(number(&value)?)).collect()
+    }
+
+    pub(crate) fn drop_table(&mut self, name: &str) -> Result<(), WriteError> {
+        self.transaction.delete_table(raw(name)).map_err(write_storage)?;
+        Ok(())
+    }
+}
