@@ -1,19 +1,16 @@
-//! Files that travel beside the plugin.
+//! Files that travel beside the plugin, in `<plugin>.assets/`; for detectors and drift metrics.
 
 use crate::types::Failure;
 
-/// The bytes of an asset.
-///
-/// # Errors
-/// When there is no such asset. Natively there are none.
+/// An asset whole. A native test has no assets: there the answer is `unsupported`.
 pub fn read(name: &str) -> Result<Vec<u8>, Failure> {
     #[cfg(target_arch = "wasm32")]
     return crate::bindings::imports::tandem::plugin::assets::read(name);
     #[cfg(not(target_arch = "wasm32"))]
-    Err(crate::host::failure(crate::types::FailureCode::Misconfigured, format!("there is no asset {name}")))
+    Err(Failure::unsupported(format!("there are no assets outside the sandbox, so {name:?} cannot be read")))
 }
 
-/// The names of all assets.
+/// The names of the assets.
 pub fn names() -> Vec<String> {
     #[cfg(target_arch = "wasm32")]
     return crate::bindings::imports::tandem::plugin::assets::names();

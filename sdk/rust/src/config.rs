@@ -7,7 +7,9 @@ use serde::de::DeserializeOwned;
 pub(crate) fn parse<T: DeserializeOwned>(config: &str) -> Result<T, Failure> {
     let text = if config.trim().is_empty() { "{}" } else { config };
     serde_json::from_str(text).map_err(|error| {
-        Failure::misconfigured(format!("the plugin's configuration does not fit: {error}; correct `config` in tandem.toml"))
+        Failure::misconfigured(format!(
+            "the plugin's configuration does not fit: {error}; correct `config` in tandem.toml"
+        ))
     })
 }
 

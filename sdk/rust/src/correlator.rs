@@ -121,9 +121,9 @@ macro_rules! correlator {
             const fn is_correlator<T: $crate::correlator::Correlator>() {}
             is_correlator::<$plugin>();
             #[cfg(target_arch = "wasm32")]
-            $crate::bindings::about::export_about!(Exported with_types_in $crate::bindings::about);
+    $crate::bindings::about::export_about!(Exported with_types_in $crate::bindings::about);
             #[cfg(target_arch = "wasm32")]
-            $crate::bindings::correlator::export_correlator!(Exported with_types_in $crate::bindings::correlator);
+    $crate::bindings::correlator::export_correlator!(Exported with_types_in $crate::bindings::correlator);
         };
     };
 }

@@ -8,15 +8,14 @@ use crate::{
 use std::{cell::RefCell, marker::PhantomData};
 
 mod answer;
-mod watching;
+mod watched;
 
 pub use answer::Answer;
-pub use watching::Watching;
+pub use watched::Watched;
 
 pub use crate::bindings::detector::exports::tandem::plugin::detector::{
     Attribution, Fault, Frame, Group, GroupState, Member, Observation, Scores,
 };
-pub use crate::host::assets;
 
 use crate::{
     bindings::detector::exports::tandem::plugin::detector::{Guest, GuestWatch, Watch},
@@ -82,7 +81,7 @@ pub struct Exported<D>(PhantomData<D>);
 
 /// The `watch` resource.
 #[doc(hidden)]
-pub struct WatchOf<D: Detector>(RefCell<Watching<D>>);
+pub struct WatchOf<D: Detector>(RefCell<Watched<D>>);
 
 impl<D: Detector> bindings::about::exports::tandem::plugin::about::Guest for Exported<D> {
     fn describe() -> Description {
@@ -96,18 +95,18 @@ impl<D: Detector> Guest for Exported<D> {
 
     fn open(config: String) -> Result<Watch, Failure> {
         install_hook();
-        Ok(Watch::new(WatchOf(RefCell::new(Watching::<D>::open(&config)?))))
+        Ok(Watch::new(WatchOf(RefCell::new(Watched::<D>::open(&config)?))))
     }
 
     fn restore(config: String, groups: Vec<Group>, states: Vec<GroupState>) -> Result<Watch, Failure> {
         install_hook();
-        Ok(Watch::new(WatchOf(RefCell::new(Watching::<D>::restore(&config, groups, &states)?))))
+        Ok(Watch::new(WatchOf(RefCell::new(Watched::<D>::restore(&config, groups, states)?))))
     }
 }
 
 impl<D: Detector> GuestWatch for WatchOf<D> {
     fn join(&self, groups: Vec<Group>, history: Vec<Frame>) -> Result<(), Failure> {
-        self.0.borrow_mut().join(groups, &history)
+        self.0.borrow_mut().join(groups, history)
     }
 
     fn leave(&self, groups: Vec<u32>) -> Result<(), Failure> {
@@ -116,7 +115,7 @@ impl<D: Detector> GuestWatch for WatchOf<D> {
     }
 
     fn observe(&self, batch: Vec<Frame>) -> Result<Observation, Failure> {
-        self.0.borrow_mut().observe(&batch)
+        self.0.borrow_mut().observe(batch)
     }
 
     fn snapshot(&self, groups: Vec<u32>) -> Result<Vec<GroupState>, Failure> {
@@ -134,9 +133,9 @@ macro_rules! detector {
             const fn is_detector<T: $crate::detector::Detector>() {}
             is_detector::<$plugin>();
             #[cfg(target_arch = "wasm32")]
-            $crate::bindings::about::export_about!(Exported with_types_in $crate::bindings::about);
+    $crate::bindings::about::export_about!(Exported with_types_in $crate::bindings::about);
             #[cfg(target_arch = "wasm32")]
-            $crate::bindings::detector::export_detector!(Exported with_types_in $crate::bindings::detector);
+    $crate::bindings::detector::export_detector!(Exported with_types_in $crate::bindings::detector);
         };
     };
 }

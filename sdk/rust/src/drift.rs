@@ -6,7 +6,6 @@ use std::{cell::RefCell, marker::PhantomData, rc::Rc};
 pub use crate::bindings::drift_metric::exports::tandem::plugin::drift_metric::{
     Chunk, ColumnDescription, ColumnType, Drift, Method, Values,
 };
-pub use crate::host::assets;
 
 use crate::bindings::drift_metric::exports::tandem::plugin::drift_metric as exported;
 
@@ -93,7 +92,11 @@ impl<M: DriftMetric> exported::Guest for Exported<M> {
         Ok(exported::Fitting::new(FittingOf::<M> { columns: columns.into(), fitting }))
     }
 
-    fn restore(config: String, columns: Vec<ColumnDescription>, state: Vec<u8>) -> Result<exported::Reference, Failure> {
+    fn restore(
+        config: String,
+        columns: Vec<ColumnDescription>,
+        state: Vec<u8>,
+    ) -> Result<exported::Reference, Failure> {
         install_hook();
         check_columns(&columns)?;
         let reference = M::load(&config::parse(&config)?, &columns, framing::unwrap(&state)?)?;
@@ -188,7 +191,7 @@ macro_rules! drift_metric {
             const fn is_drift_metric<T: $crate::drift::DriftMetric>() {}
             is_drift_metric::<$plugin>();
             #[cfg(target_arch = "wasm32")]
-            $crate::bindings::about::export_about!(Exported with_types_in $crate::bindings::about);
+    $crate::bindings::about::export_about!(Exported with_types_in $crate::bindings::about);
             #[cfg(target_arch = "wasm32")]
             $crate::bindings::drift_metric::export_drift_metric!(
                 Exported with_types_in $crate::bindings::drift_metric
@@ -214,7 +217,11 @@ mod tests {
         ];
         check_columns(&columns).expect("good widths");
         let chunk = |age: usize, city: usize, text: usize| Chunk {
-            columns: vec![Values::Numbers(vec![0.0; age]), Values::Codes(vec![0; city]), Values::Numbers(vec![0.0; text])],
+            columns: vec![
+                Values::Numbers(vec![0.0; age]),
+                Values::Codes(vec![0; city]),
+                Values::Numbers(vec![0.0; text]),
+            ],
         };
         check_chunk(&columns, &chunk(2, 2, 6)).expect("two rows each");
         for (age, city, text) in [(2, 2, 5), (2, 3, 6), (1, 2, 6), (2, 2, 9)] {

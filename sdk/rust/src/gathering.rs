@@ -74,7 +74,8 @@ impl Gathering {
     }
 
     fn push(&mut self, metric: &str, metric_type: MetricType, labels: &[(&str, &str)], value: f64) {
-        let labels = labels.iter().map(|(name, value)| Label { name: (*name).into(), value: (*value).into() }).collect();
+        let labels =
+            labels.iter().map(|(name, value)| Label { name: (*name).into(), value: (*value).into() }).collect();
         let series = self.series.len() as u32;
         self.series.push(Series { metric: metric.into(), metric_type, unit: String::new(), labels });
         self.points.push(Points { series, at: vec![self.now], value: vec![value] });

@@ -37,6 +37,7 @@
 #[allow(missing_docs, unused, clippy::all)]
 pub mod bindings;
 
+pub mod assets;
 pub mod collector;
 mod config;
 pub mod correlator;
@@ -50,6 +51,7 @@ pub mod http;
 pub mod log;
 pub mod machine;
 pub mod mapping;
+pub mod page;
 mod panic;
 pub mod target;
 #[cfg(not(target_arch = "wasm32"))]
@@ -58,8 +60,8 @@ pub mod testing;
 /// Records that all kinds of plugin share.
 pub mod types {
     pub use crate::bindings::imports::tandem::plugin::types::{
-        Entity, Event, Failure, FailureCode, IdentityKey, KeyStrength, Label, MetricType, Points, Relation, RelationKind,
-        Series, Severity, Timestamp,
+        Entity, Event, Failure, FailureCode, IdentityKey, KeyStrength, Label, MetricType, Points, Relation,
+        RelationKind, Series, Severity, Timestamp,
     };
 
     /// A label of this name and value.

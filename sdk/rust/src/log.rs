@@ -6,23 +6,23 @@ use crate::bindings::imports::tandem::plugin::log::Level;
 const MAX_LINE_BYTES: usize = 4000;
 
 /// For the plugin's author.
-pub fn debug(message: &str) {
-    write(Level::Debug, message);
+pub fn debug(message: impl AsRef<str>) {
+    write(Level::Debug, message.as_ref());
 }
 
 /// What happened in the ordinary course.
-pub fn info(message: &str) {
-    write(Level::Info, message);
+pub fn info(message: impl AsRef<str>) {
+    write(Level::Info, message.as_ref());
 }
 
 /// Something was left out or is not as it should be.
-pub fn warn(message: &str) {
-    write(Level::Warn, message);
+pub fn warn(message: impl AsRef<str>) {
+    write(Level::Warn, message.as_ref());
 }
 
 /// The plugin cannot do its work.
-pub fn error(message: &str) {
-    write(Level::Error, message);
+pub fn error(message: impl AsRef<str>) {
+    write(Level::Error, message.as_ref());
 }
 
 fn write(level: Level, message: &str) {

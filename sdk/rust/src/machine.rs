@@ -160,7 +160,14 @@ mod tests {
 
     #[test]
     fn placeholders_of_firmware_name_no_machine() {
-        for placeholder in ["None", "To Be Filled By O.E.M.", "0", "00000000-0000-0000-0000-000000000000", "FFFFFFFF", "Default string"] {
+        for placeholder in [
+            "None",
+            "To Be Filled By O.E.M.",
+            "0",
+            "00000000-0000-0000-0000-000000000000",
+            "FFFFFFFF",
+            "Default string",
+        ] {
             assert!(!is_real_serial(placeholder), "{placeholder}");
         }
         assert!(is_real_serial("7N62AI2"));
@@ -171,11 +178,18 @@ mod tests {
     fn a_scraped_and_a_collected_machine_share_their_keys() {
         let scraped = [
             info("node_uname_info", &[("nodename", "Rack1-N3")]),
-            info("node_dmi_info", &[("product_uuid", "83340CA8-cb49-4474-8c29-d2088ca84dd9"), ("product_serial", "None")]),
+            info(
+                "node_dmi_info",
+                &[("product_uuid", "83340CA8-cb49-4474-8c29-d2088ca84dd9"), ("product_serial", "None")],
+            ),
         ];
         let collected = [info(
             "tandem_host_info",
-            &[("nodename", "rack1-n3"), ("machine_id", "abc1"), ("product_uuid", "83340ca8-cb49-4474-8c29-d2088ca84dd9")],
+            &[
+                ("nodename", "rack1-n3"),
+                ("machine_id", "abc1"),
+                ("product_uuid", "83340ca8-cb49-4474-8c29-d2088ca84dd9"),
+            ],
         )];
         let scraped = Machine::of(&target("10.0.0.7:9100"), &scraped);
         let collected = Machine::of(&target("localhost"), &collected);

@@ -41,11 +41,23 @@ pub fn host_of(instance: &str) -> &str {
 
 /// Whether a host name or address means "the machine itself", and so tells nothing of which machine it is.
 pub fn is_loopback(host: &str) -> bool {
-    host.is_empty() || host == "localhost" || host == "::1" || host.starts_with("127.") || host == "0.0.0.0" || host == "::"
+    host.is_empty()
+        || host == "localhost"
+        || host == "::1"
+        || host.starts_with("127.")
+        || host == "0.0.0.0"
+        || host == "::"
 }
 
 /// A fault while the value, as sent, lies in a range.
-pub fn fault_within(code: &str, low: f64, high: f64, severity: Severity, title: impl Into<String>, advice: &str) -> FaultRule {
+pub fn fault_within(
+    code: &str,
+    low: f64,
+    high: f64,
+    severity: Severity,
+    title: impl Into<String>,
+    advice: &str,
+) -> FaultRule {
     FaultRule {
         code: code.into(),
         condition: Condition::Within(Range { low, high }),
@@ -58,7 +70,13 @@ pub fn fault_within(code: &str, low: f64, high: f64, severity: Severity, title: 
 }
 
 /// A fault each time a counter rises, over after `rest_seconds` without a rise.
-pub fn fault_rises(code: &str, rest_seconds: u32, severity: Severity, title: impl Into<String>, advice: &str) -> FaultRule {
+pub fn fault_rises(
+    code: &str,
+    rest_seconds: u32,
+    severity: Severity,
+    title: impl Into<String>,
+    advice: &str,
+) -> FaultRule {
     FaultRule {
         code: code.into(),
         condition: Condition::Rises(rest_seconds),
@@ -146,7 +164,8 @@ pub struct MappingBuilder {
 impl MappingBuilder {
     /// The index of an entity, added when it is new. `keys` must not be empty; strongest first.
     pub fn entity(&mut self, kind: &str, keys: Vec<IdentityKey>, name: impl Into<String>) -> u32 {
-        let first = keys.first().map(|key| (kind.to_owned(), key.scheme.clone(), key.value.clone())).unwrap_or_default();
+        let first =
+            keys.first().map(|key| (kind.to_owned(), key.scheme.clone(), key.value.clone())).unwrap_or_default();
         if let Some(&index) = self.by_first_key.get(&first) {
             let known = &mut self.entities[index as usize].keys;
             for key in keys {

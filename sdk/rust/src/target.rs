@@ -9,10 +9,10 @@ use crate::{
 };
 use std::marker::PhantomData;
 
+use crate::bindings::deployment_target::exports::tandem::plugin::deployment_target::Guest;
 pub use crate::bindings::deployment_target::exports::tandem::plugin::deployment_target::{
     Call, Observation, Phase, Revision, RevisionState, TargetAbilities,
 };
-use crate::bindings::deployment_target::exports::tandem::plugin::deployment_target::Guest;
 
 /// A place where models are served.
 pub trait DeploymentTarget: 'static {
@@ -103,7 +103,7 @@ macro_rules! deployment_target {
             const fn is_target<T: $crate::target::DeploymentTarget>() {}
             is_target::<$plugin>();
             #[cfg(target_arch = "wasm32")]
-            $crate::bindings::about::export_about!(Exported with_types_in $crate::bindings::about);
+    $crate::bindings::about::export_about!(Exported with_types_in $crate::bindings::about);
             #[cfg(target_arch = "wasm32")]
             $crate::bindings::deployment_target::export_deployment_target!(
                 Exported with_types_in $crate::bindings::deployment_target

@@ -70,7 +70,8 @@ impl Files for FixtureHost {
 
     fn names(&self, path: &str) -> Result<Vec<String>, Failure> {
         let entries = std::fs::read_dir(self.place(path)).map_err(|error| absent(path, &error))?;
-        let mut names: Vec<String> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        let mut names: Vec<String> =
+            entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         names.sort();
         Ok(names)
     }
@@ -81,7 +82,10 @@ impl Files for FixtureHost {
     }
 
     fn space(&self, path: &str) -> Result<FilesystemSpace, Failure> {
-        self.spaces.get(path).copied().ok_or_else(|| failure(FailureCode::Refused, format!("{path} is no known mount point")))
+        self.spaces
+            .get(path)
+            .copied()
+            .ok_or_else(|| failure(FailureCode::Refused, format!("{path} is no known mount point")))
     }
 }
 
