@@ -1,0 +1,244 @@
+//! A bounded sliding window whose median, MAD and ranks are exact at every moment.
+//!
+//! The values lie in a ring in the order they came; beside it lies the order of the slots by value. A new value moves a
+//! few of these one-byte entries and nothing is ever sorted again. Slots that hold equal values are ordered by slot, so
+//! that every slot has one place and is found by a binary search.
+
+/// Slot numbers are one byte, which bounds the window: 240 values and their order take 2,160 bytes.
+pub const MAX_WINDOW_POINTS: usize = 240;
+
+/// Median and scale of a window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Centre {
+    /// The median.
+    pub median: f64,
+    /// The median of the absolute deviations from the median.
+    pub mad: f64,
+}
+
+/// The last values, oldest replaced first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Window {
+    capacity: usize,
+    /// The slot that the next value takes.
+    head: usize,
+    values: Vec<f64>,
+    order: Vec<u8>,
+    /// How many of the lower half are among the nearest half: where the last search for the MAD ended, and the next begins.
+    lower_share: usize,
+}
+
+impl Window {
+    /// An empty window of `capacity` values, which is held to 1 ..= [`MAX_WINDOW_POINTS`].
+    pub fn new(capacity: usize) -> Self {
+        let capacity = capacity.clamp(1, MAX_WINDOW_POINTS);
+        Self { capacity, head: 0, values: Vec::new(), order: Vec::new(), lower_share: 0 }
+    }
+
+    /// How many values it holds.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Whether the next value replaces the oldest.
+    pub fn is_full(&self) -> bool {
+        self.values.len() == self.capacity
+    }
+
+    /// The values in the order they came.
+    pub fn chronological(&self) -> impl Iterator<Item = f64> + '_ {
+        let (newer, older) = if self.is_full() { self.values.split_at(self.head) } else { (&[][..], &self.values[..]) };
+        older.iter().chain(newer).copied()
+    }
+
+    /// The value of a rank, 0 being the smallest. The rank must be below `len`.
+    #[inline]
+    pub fn ranked(&self, rank: usize) -> f64 {
+        self.values[usize::from(self.order[rank])]
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.capacity);
+    }
+
+    /// Takes a finite value; gives its rank.
+    pub fn push(&mut self, value: f64) -> usize {
+        debug_assert!(value.is_finite());
+        let slot = self.head;
+        let rank = if self.is_full() {
+            let (old, new) = self.ranks_of(self.values[slot], value, slot);
+            self.values[slot] = value;
+            // `new` counted the old entry when that lies below it.
+            if new > old {
+                self.order.copy_within(old + 1..new, old);
+                self.order[new - 1] = slot as u8;
+                new - 1
+            } else {
+                self.order.copy_within(new..old, new + 1);
+                self.order[new] = slot as u8;
+                new
+            }
+        } else {
+            let (_, rank) = self.ranks_of(value, value, slot);
+            if self.values.is_empty() {
+                self.values.reserve_exact(self.capacity);
+                self.order.reserve_exact(self.capacity);
+            }
+            self.values.push(value);
+            self.order.insert(rank, slot as u8);
+            rank
+        };
+        self.head = if slot + 1 == self.capacity { 0 } else { slot + 1 };
+        rank
+    }
+
+    /// How many entries come before either of two values in a slot: two binary searches side by side, since neither
+    /// waits for the other, and without branches that depend on the data.
+    #[inline]
+    fn ranks_of(&self, one: f64, other: f64, slot: usize) -> (usize, usize) {
+        let mut size = self.order.len();
+        if size == 0 {
+            return (0, 0);
+        }
+        let (mut first, mut second) = (0, 0);
+        while size > 1 {
+            let half = size / 2;
+            first += if self.before(first + half, one, slot) { half } else { 0 };
+            second += if self.before(second + half, other, slot) { half } else { 0 };
+            size -= half;
+        }
+        (first + usize::from(self.before(first, one, slot)), second + usize::from(self.before(second, other, slot)))
+    }
+
+    #[inline]
+    fn before(&self, rank: usize, value: f64, slot: usize) -> bool {
+        let other_slot = usize::from(self.order[rank]);
+        let other = self.values[other_slot];
+        (other < value) | ((other == value) & (other_slot < slot))
+    }
+
+    /// Median and MAD, exact: for an even number of values both are the mean of the two middle ones. None when empty.
+    pub fn centre(&mut self) -> Option<Centre> {
+        let count = self.values.len();
+        if count == 0 {
+            return None;
+        }
+        let half = count / 2;
+        let odd = count % 2 == 1;
+        let median = if odd { self.ranked(half) } else { middle(self.ranked(half - 1), self.ranked(half)) };
+        if self.ranked(0) == self.ranked(count - 1) {
+            return Some(Centre { median, mad: 0.0 });
+        }
+        // The deviations below the median (nearest first: ranks half-1, half-2 …) and above it (half, half+1 …) are two
+        // sorted lists. Of the `half` smallest deviations, `share` lie below and `half - share` above.
+        let (lower, upper) = (half, count - half);
+        let mut share = self.lower_share.clamp(half.saturating_sub(upper), lower.min(half));
+        let below = |i: usize| median - self.ranked(half - 1 - i);
+        let above = |j: usize| self.ranked(half + j) - median;
+        while share > half.saturating_sub(upper) && half - share < upper && below(share - 1) > above(half - share) {
+            share -= 1;
+        }
+        while share < lower && share < half && above(half - share - 1) > below(share) {
+            share += 1;
+        }
+        let taken_above = half - share;
+        let next = match (share < lower, taken_above < upper) {
+            (true, true) => below(share).min(above(taken_above)),
+            (true, false) => below(share),
+            (false, true) => above(taken_above),
+            (false, false) => 0.0,
+        };
+        let mad = if odd {
+            next
+        } else {
+            let last_below = if share > 0 { below(share - 1) } else { 0.0 };
+            let last_above = if taken_above > 0 { above(taken_above - 1) } else { 0.0 };
+            middle(last_below.max(last_above), next)
+        };
+        self.lower_share = share;
+        Some(Centre { median, mad })
+    }
+
+    /// The smallest distance from the value of a rank to a different neighbour in rank; infinite when there is none.
+    pub fn neighbour_gap(&self, rank: usize) -> f64 {
+        let value = self.ranked(rank);
+        let mut gap = f64::INFINITY;
+        if rank > 0 && self.ranked(rank - 1) < value {
+            gap = value - self.ranked(rank - 1);
+        }
+        if rank + 1 < self.values.len() && self.ranked(rank + 1) > value {
+            gap = gap.min(self.ranked(rank + 1) - value);
+        }
+        gap
+    }
+}
+
+/// The mean of two numbers, without overflow.
+fn middle(a: f64, b: f64) -> f64 {
+    a + (b - a) / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn median_of(mut values: Vec<f64>) -> f64 {
+        values.sort_by(f64::total_cmp);
+        let half = values.len() / 2;
+        if values.len() % 2 == 1 { values[half] } else { middle(values[half - 1], values[half]) }
+    }
+
+    #[test]
+    fn the_median_of_known_values() {
+        let mut window = Window::new(5);
+        assert_eq!(window.centre(), None);
+        for value in [1.0, 9.0, 2.0, 8.0] {
+            window.push(value);
+        }
+        // Deviations from 5: 4, 4, 3, 3.
+        assert_eq!(window.centre(), Some(Centre { median: 5.0, mad: 3.5 }));
+        window.push(100.0);
+        // 1 2 8 9 100, deviations from 8: 7 6 0 1 92.
+        assert_eq!(window.centre(), Some(Centre { median: 8.0, mad: 6.0 }));
+    }
+
+    #[test]
+    fn the_gap_to_the_neighbours_skips_equal_values() {
+        let mut window = Window::new(8);
+        for value in [3.0, 3.0, 5.0] {
+            window.push(value);
+        }
+        assert_eq!(window.neighbour_gap(2), 2.0);
+        let rank = window.push(4.5);
+        assert_eq!(window.neighbour_gap(rank), 0.5);
+    }
+
+    proptest! {
+        #[test]
+        fn median_mad_and_order_equal_those_of_sorting(
+            capacity in 1usize..40,
+            values in prop::collection::vec(prop_oneof![(-4i32..4).prop_map(f64::from), -1e3..1e3f64], 1..160),
+        ) {
+            let mut window = Window::new(capacity);
+            for (count, value) in values.iter().enumerate() {
+                let rank = window.push(*value);
+                prop_assert_eq!(window.ranked(rank), *value);
+                let kept = &values[(count + 1).saturating_sub(capacity)..=count];
+                prop_assert_eq!(window.chronological().collect::<Vec<_>>(), kept.to_vec());
+                let median = median_of(kept.to_vec());
+                let mad = median_of(kept.iter().map(|v| (v - median).abs()).collect());
+                prop_assert_eq!(window.centre(), Some(Centre { median, mad }));
+                let mut sorted = kept.to_vec();
+                sorted.sort_by(f64::total_cmp);
+                prop_assert_eq!((0..window.len()).map(|r| window.ranked(r)).collect::<Vec<_>>(), sorted);
+            }
+        }
+    }
+}
