@@ -1,1 +1,18 @@
-//! Under construction.
+//! What comes in without being asked over HTTP: scraped endpoints and collecting plugins, each on its own schedule. What a
+//! target brought, its status and its cursor are committed together; a target that fails is a state of that target.
+
+mod collect;
+mod config;
+mod intake;
+mod metrics;
+mod period;
+mod push;
+mod schedule;
+mod scrape;
+
+pub use config::{CollectConfig, ScrapeConfig};
+pub use intake::Recorded;
+pub use metrics::GatherMetrics;
+pub use period::Period;
+pub use push::Receiver;
+pub use schedule::{Gather, GatherPorts};
