@@ -3,7 +3,14 @@
 
 mod bindings;
 mod budget;
+mod compiled;
+mod engine;
+mod shape;
+mod supervisor;
 mod usage;
+mod workers;
 
 pub use budget::{MemoryAccount, MemoryBudget};
+pub use engine::{Allocation, EngineError};
+pub use shape::ShapeError;
 pub use usage::UsageCounters;
