@@ -48,6 +48,7 @@ pub mod framing;
 pub mod gathering;
 pub mod host;
 pub mod http;
+pub mod hwmon;
 pub mod log;
 pub mod machine;
 pub mod mapping;
