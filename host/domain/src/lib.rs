@@ -4,6 +4,7 @@
 pub mod alert;
 pub mod collected;
 pub mod deployment;
+pub mod destination;
 pub mod drift;
 pub mod entity;
 pub mod event;

@@ -1,6 +1,5 @@
 //! The client: addresses checked after they are resolved, redirects by hand, answers bounded.
 
-use crate::{Destination, Grant};
 use reqwest::{
     Client, Method, Url,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -15,6 +14,7 @@ use std::{
 };
 use tandem_domain::{
     Failure, FailureCode,
+    destination::{Destination, DestinationGrant},
     http::{HttpClient, HttpGrant, HttpRequest, HttpResponse},
     ports::BoxFuture,
 };
@@ -53,7 +53,7 @@ impl HttpClient for EgressClient {
 impl EgressClient {
     async fn exchange(&self, http_grant: &HttpGrant, request: HttpRequest) -> Result<HttpResponse, Failure> {
         let misconfigured = |what: String| Failure::lasting(FailureCode::Misconfigured, what);
-        let grant = Grant::parse(&http_grant.allow).map_err(|error| misconfigured(error.to_string()))?;
+        let grant = DestinationGrant::parse(&http_grant.allow).map_err(|error| misconfigured(error.to_string()))?;
         let mut url =
             Url::parse(&request.url).map_err(|error| misconfigured(format!("{}: {error}", shown(&request.url))))?;
         let mut method =
@@ -105,7 +105,12 @@ impl EgressClient {
         ))
     }
 
-    fn client(&self, http_grant: &HttpGrant, grant: &Grant, destination: &Destination) -> Result<Client, Failure> {
+    fn client(
+        &self,
+        http_grant: &HttpGrant,
+        grant: &DestinationGrant,
+        destination: &Destination,
+    ) -> Result<Client, Failure> {
         let key =
             (http_grant.allow.clone(), http_grant.authority_pem.clone(), destination.host.clone(), destination.port);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,7 +146,7 @@ impl EgressClient {
 /// Resolves with the system's resolver and hands on only the addresses that the grant covers.
 #[derive(Clone)]
 struct CheckedResolver {
-    grant: Grant,
+    grant: DestinationGrant,
     destination: Destination,
 }
 

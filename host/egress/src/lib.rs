@@ -2,7 +2,5 @@
 //! checks redirects again. It decides nothing of what is sent.
 
 mod client;
-mod grant;
 
 pub use client::EgressClient;
-pub use grant::{Destination, Grant, GrantError};

@@ -75,7 +75,7 @@ fn capabilities() -> Vec<Capability> {
     asked.push(file("/proc/diskstats", "reads, writes and time of each disk"));
     asked.push(file("/proc/mdstat", "state of software RAID"));
     asked.push(file("/proc/mounts", "the list of filesystems"));
-    asked.extend(MOUNT_POINTS.map(|path| file(path, MOUNT_REASON)));
+    asked.extend(MOUNT_POINTS.map(|path| Capability { name: "space".into(), ..file(path, MOUNT_REASON) }));
     asked.extend(BLOCK_FILES.map(|name| file(format!("/sys/block/*/{name}"), "size and kind of each disk")));
     asked.extend(
         DEVICE_FILES.map(|name| file(format!("/sys/block/*/device/{name}"), "model and serial number of each disk")),

@@ -1,11 +1,10 @@
-//! Which destinations a grant covers.
+//! Destinations in the network, and which of them a grant covers.
 //!
 //! A pattern is a host name (`bmc-07.example`), a suffix (`*.example`), an address, or a CIDR, each but the CIDR optionally
 //! with a port. A name grants wherever the name leads, except to places that only a mistake or an attack would lead to:
 //! loopback, link-local (cloud metadata lives there), unspecified and multicast addresses need an address or CIDR pattern of
 //! their own, or `localhost`. An address or CIDR grants every name that leads into it.
 
-use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 
 /// Where a request wants to go.
@@ -22,31 +21,74 @@ pub struct Destination {
 enum Pattern {
     Name { name: String, port: Option<u16> },
     Suffix { suffix: String, port: Option<u16> },
-    Network { network: IpNet, port: Option<u16> },
+    Network { network: Network, port: Option<u16> },
+}
+
+/// Addresses that share their first bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Network {
+    address: IpAddr,
+    prefix_bits: u32,
+}
+
+impl Network {
+    fn single(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        Self { address, prefix_bits: if address.is_ipv4() { 32 } else { 128 } }
+    }
+
+    /// Reads `10.20.0.0/16`.
+    fn parse(text: &str) -> Option<Self> {
+        let (address, bits) = text.split_once('/')?;
+        let (address, prefix_bits) = (address.parse::<IpAddr>().ok()?, bits.parse::<u32>().ok()?);
+        (prefix_bits <= if address.is_ipv4() { 32 } else { 128 }).then_some(Self { address, prefix_bits })
+    }
+
+    fn contains(&self, ip: &IpAddr) -> bool {
+        let same = |a: u128, b: u128, width: u32| self.prefix_bits == 0 || (a ^ b) >> (width - self.prefix_bits) == 0;
+        match (self.address, ip) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => same(a.to_bits().into(), b.to_bits().into(), 32),
+            (IpAddr::V6(a), IpAddr::V6(b)) => same(a.to_bits(), b.to_bits(), 128),
+            _ => false,
+        }
+    }
 }
 
 /// A pattern that cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no destination; write host, host:port, *.suffix, an address or a CIDR such as 10.20.0.0/16")]
-pub struct GrantError(String);
+pub struct DestinationError(String);
 
 /// A parsed grant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Grant {
+pub struct DestinationGrant {
     patterns: Vec<Pattern>,
 }
 
-impl Grant {
+impl DestinationGrant {
     /// Parses patterns.
     ///
     /// # Errors
     /// Names the pattern that cannot be understood.
-    pub fn parse(patterns: &[String]) -> Result<Self, GrantError> {
-        let patterns = patterns.iter().map(|text| pattern(text).ok_or_else(|| GrantError(text.clone())));
+    pub fn parse(patterns: &[String]) -> Result<Self, DestinationError> {
+        let patterns = patterns.iter().map(|text| pattern(text).ok_or_else(|| DestinationError(text.clone())));
         Ok(Self { patterns: patterns.collect::<Result<_, _>>()? })
     }
 
-    /// Whether a destination may be tried at all; what it resolves to is checked by [`Grant::allows_address`].
+    /// Whether nothing is granted.
+    pub fn is_empty(&self) -> bool {
+        self.patterns.is_empty()
+    }
+
+    /// The host names among the patterns, with their ports.
+    pub fn names(&self) -> impl Iterator<Item = (&str, Option<u16>)> {
+        self.patterns.iter().filter_map(|pattern| match pattern {
+            Pattern::Name { name, port } => Some((name.as_str(), *port)),
+            _ => None,
+        })
+    }
+
+    /// Whether a destination may be tried at all; what it resolves to is checked by [`DestinationGrant::allows_address`].
     pub fn may_resolve(&self, destination: &Destination) -> bool {
         match destination.host.parse::<IpAddr>() {
             Ok(address) => self.allows_address(destination, SocketAddr::new(address, destination.port)),
@@ -99,15 +141,15 @@ fn is_special(ip: IpAddr) -> bool {
 
 fn pattern(text: &str) -> Option<Pattern> {
     let text = text.trim().to_lowercase();
-    if let Ok(network) = text.parse::<IpNet>() {
+    if let Some(network) = Network::parse(&text) {
         return Some(Pattern::Network { network, port: None });
     }
     if let Ok(address) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return Some(Pattern::Network { network: IpNet::from(address.to_canonical()), port: None });
+        return Some(Pattern::Network { network: Network::single(address), port: None });
     }
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Some(Pattern::Network {
-            network: IpNet::from(address.ip().to_canonical()),
+            network: Network::single(address.ip()),
             port: Some(address.port()),
         });
     }
@@ -131,7 +173,7 @@ mod tests {
 
     fn allowed(patterns: &[&str], host: &str, address: &str) -> bool {
         let patterns: Vec<String> = patterns.iter().map(|p| (*p).to_owned()).collect();
-        let grant = Grant::parse(&patterns).expect("patterns");
+        let grant = DestinationGrant::parse(&patterns).expect("patterns");
         let address: SocketAddr = address.parse().expect("an address");
         let destination = Destination { host: host.into(), port: address.port() };
         grant.may_resolve(&destination) && grant.allows_address(&destination, address)
@@ -168,7 +210,10 @@ mod tests {
     #[test]
     fn nothing_is_granted_by_nothing_and_nonsense_is_named() {
         assert!(!allowed(&[], "a.example", "10.0.0.7:80"));
-        assert_eq!(Grant::parse(&["10.0.0.0/40".into()]).expect_err("nonsense"), GrantError("10.0.0.0/40".into()));
-        assert!(Grant::parse(&["http://x".into()]).is_err());
+        assert_eq!(
+            DestinationGrant::parse(&["10.0.0.0/40".into()]).expect_err("nonsense"),
+            DestinationError("10.0.0.0/40".into())
+        );
+        assert!(DestinationGrant::parse(&["http://x".into()]).is_err());
     }
 }

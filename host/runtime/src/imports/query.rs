@@ -1,0 +1,110 @@
+//! The records a correlator may ask for, in short bounded reads; the room answers, this file only bounds and numbers.
+
+use super::HostState;
+use crate::bindings::{
+    wit,
+    wit_query::{Edge, EntityInfo, Host, SeriesInfo},
+};
+use std::sync::Arc;
+use tandem_domain::{
+    Failure, FailureCode, Timestamp,
+    entity::EntityId,
+    ports::Query,
+    relation::RelationKind,
+    series::Labels,
+};
+
+/// Steps from an entity that are followed.
+const MAX_DEPTH: u32 = 8;
+/// Relations in one answer.
+const MAX_EDGES: usize = 10_000;
+/// Points in one answer; the room thins more.
+const MAX_POINTS: usize = 10_000;
+/// Series named in one call.
+const MAX_NAMED_SERIES: usize = 10_000;
+
+fn told(failure: Failure) -> wit::Failure {
+    let code = match failure.code {
+        FailureCode::Unreachable => wit::FailureCode::Unreachable,
+        FailureCode::Refused => wit::FailureCode::Refused,
+        FailureCode::Malformed => wit::FailureCode::Malformed,
+        FailureCode::Misconfigured => wit::FailureCode::Misconfigured,
+        FailureCode::Unsupported => wit::FailureCode::Unsupported,
+        FailureCode::Internal => wit::FailureCode::Internal,
+    };
+    wit::Failure { code, message: failure.message, retry: failure.retry }
+}
+
+fn refused(message: String) -> wit::Failure {
+    wit::Failure { code: wit::FailureCode::Refused, message, retry: false }
+}
+
+fn labels(labels: &Labels) -> Vec<wit::Label> {
+    labels.iter().map(|(name, value)| wit::Label { name: name.into(), value: value.into() }).collect()
+}
+
+fn kind(kind: RelationKind) -> wit::RelationKind {
+    match kind {
+        RelationKind::RunsOn => wit::RelationKind::RunsOn,
+        RelationKind::Contains => wit::RelationKind::Contains,
+        RelationKind::PoweredBy => wit::RelationKind::PoweredBy,
+        RelationKind::ConnectedTo => wit::RelationKind::ConnectedTo,
+        RelationKind::StoredOn => wit::RelationKind::StoredOn,
+        RelationKind::DependsOn => wit::RelationKind::DependsOn,
+    }
+}
+
+impl HostState {
+    fn records(&self) -> Result<Arc<dyn Query>, wit::Failure> {
+        self.query.clone().ok_or_else(|| refused("records can be asked for only during `update`".into()))
+    }
+}
+
+impl Host for HostState {
+    fn entity(&mut self, id: String) -> Result<EntityInfo, wit::Failure> {
+        let entity = self.records()?.entity(&EntityId(id)).map_err(told)?;
+        Ok(EntityInfo { id: entity.id.0, kind: entity.kind, name: entity.name, attributes: labels(&entity.attributes) })
+    }
+
+    fn neighbours(&mut self, id: String, depth: u32) -> Result<Vec<Edge>, wit::Failure> {
+        if depth > MAX_DEPTH {
+            return Err(refused(format!("a depth of {depth} was asked for, and at most {MAX_DEPTH} steps are followed")));
+        }
+        let edges = self.records()?.neighbours(&EntityId(id), depth).map_err(told)?;
+        if edges.len() > MAX_EDGES {
+            return Err(refused(format!("there are {} relations within {depth} steps, more than {MAX_EDGES}; ask for fewer steps", edges.len())));
+        }
+        let edge = |(dependent, dependency, relation): (EntityId, EntityId, RelationKind)| Edge {
+            dependent: dependent.0,
+            dependency: dependency.0,
+            kind: kind(relation),
+        };
+        Ok(edges.into_iter().map(edge).collect())
+    }
+
+    fn series_of(&mut self, id: String) -> Result<Vec<SeriesInfo>, wit::Failure> {
+        let meanings = self.records()?.series_of(&EntityId(id)).map_err(told)?;
+        if self.named_series.len() + meanings.len() > MAX_NAMED_SERIES {
+            return Err(refused(format!("more than {MAX_NAMED_SERIES} series were asked for in one call")));
+        }
+        let mut infos = Vec::with_capacity(meanings.len());
+        for meaning in meanings {
+            infos.push(SeriesInfo {
+                series: self.named_series.len() as u32,
+                dimensions: labels(&meaning.body.dimensions),
+                name: meaning.body.name,
+                unit: meaning.body.unit,
+            });
+            self.named_series.push(meaning.series);
+        }
+        Ok(infos)
+    }
+
+    fn read(&mut self, series: u32, start: i64, end: i64) -> Result<wit::Points, wit::Failure> {
+        let Some(id) = self.named_series.get(series as usize).copied() else {
+            return Err(refused(format!("series {series} was not named by `series-of` during this call")));
+        };
+        let points = self.records()?.read(id, Timestamp(start), Timestamp(end), MAX_POINTS).map_err(told)?;
+        Ok(wit::Points { series, at: points.at.into_iter().map(|at| at.0).collect(), value: points.value })
+    }
+}
