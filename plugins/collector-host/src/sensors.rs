@@ -1,7 +1,7 @@
 //! What the machine's sensors tell under `/sys`: hwmon chips, thermal zones, memory error counts. Hardware that is not
 //! there is nothing to report.
 
-use tandem_sdk::{gathering::Gathering, host::Files, types::Failure};
+use tandem_sdk::{gathering::Gathering, host::Files, hwmon::chip_name, types::Failure};
 
 /// Bound of names looked at in one folder; the largest chips have some two hundred files, the largest machines some dozens
 /// of chips.
@@ -27,7 +27,7 @@ pub(crate) fn hwmon(files: &dyn Files, g: &mut Gathering) -> Result<(), Failure>
     for folder in names(files, "/sys/class/hwmon") {
         let path = format!("/sys/class/hwmon/{folder}");
         let kernel_name = text(files, &format!("{path}/name"));
-        let chip = chip_name(files, &path).or_else(|| kernel_name.as_deref().map(clean)).unwrap_or(folder);
+        let chip = chip_name(files, &folder);
         if let Some(name) = &kernel_name {
             g.info("node_hwmon_chip_names", &[("chip", &chip), ("chip_name", name)]);
         }
@@ -49,25 +49,6 @@ pub(crate) fn hwmon(files: &dyn Files, g: &mut Gathering) -> Result<(), Failure>
         }
     }
     Ok(())
-}
-
-/// A chip's lasting name, made of the device it sits on, as node_exporter makes it (`hwmon_linux.go`): the numbers of
-/// hwmon folders change from start to start.
-fn chip_name(files: &dyn Files, class_path: &str) -> Option<String> {
-    let link = files.link(class_path).ok()?;
-    let device = link.rsplit_once("/hwmon")?.0;
-    let device = device.strip_suffix("/hwmon").unwrap_or(device);
-    let mut segments = device.rsplit('/');
-    let (name, kind) = (segments.next()?, segments.next()?);
-    // Sensors without a device lie in `devices/virtual/hwmon`.
-    (kind != "devices" && kind != "..").then(|| format!("{}_{}", clean(kind), clean(name)))
-}
-
-/// As node_exporter's `cleanMetricName`: lower case, other signs than letters, digits and colons become underscores.
-fn clean(name: &str) -> String {
-    let replaced: String =
-        name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() || c == ':' { c } else { '_' }).collect();
-    replaced.trim_matches('_').to_owned()
 }
 
 /// `/sys/class/thermal`: zones in degrees, cooling devices in steps.

@@ -179,3 +179,17 @@ fn assert_unambiguous(page: &str, mapping: &Mapping) {
         );
     }
 }
+
+/// The kernel this test runs on, whatever it is: its files must be understood as they are.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_machine_this_runs_on_is_read() {
+    let request = request("");
+    let collection = Host::collect(request, &FixtureHost::from_folder("/")).expect("this machine can be read");
+    for part in ["stat", "loadavg", "meminfo", "vmstat"] {
+        let success = value(&collection, "node_scrape_collector_success", &[("collector", part)]);
+        assert_eq!(success, Some(1.0), "{part} of this machine is not understood");
+    }
+    let mapping = Host::interpret(&target(""), &collection.series).expect("what was collected is understood");
+    assert!(!mapping.meanings.is_empty());
+}

@@ -156,3 +156,17 @@ fn real_node_exporter_pages_are_understood() {
         println!("{page}: {} meanings, {} entities", mapping.meanings.len(), mapping.entities.len());
     }
 }
+
+/// The kernel this test runs on, whatever it is: its files must be understood as they are.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_machine_this_runs_on_is_read() {
+    let request = CollectRequest { now: 5, target: String::new(), config: String::new(), cursor: Vec::new() };
+    let collection = Network::collect(request, &FixtureHost::from_folder("/")).expect("this machine can be read");
+    for part in ["netdev", "netstat", "softnet"] {
+        let success = value(&collection, "node_scrape_collector_success", &[("collector", part)]);
+        assert_eq!(success, Some(1.0), "{part} of this machine is not understood");
+    }
+    let mapping = Network::interpret(&target(""), &collection.series).expect("what was collected is understood");
+    assert!(!mapping.meanings.is_empty());
+}
