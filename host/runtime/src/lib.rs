@@ -4,7 +4,17 @@
 mod bindings;
 mod budget;
 mod compiled;
+mod convert;
 mod engine;
+mod folder;
+mod grants;
+mod imports;
+mod instance;
+mod kinds;
+mod load;
+mod outward;
+mod plugin;
+mod runtime;
 mod shape;
 mod supervisor;
 mod usage;
@@ -12,5 +22,9 @@ mod workers;
 
 pub use budget::{MemoryAccount, MemoryBudget};
 pub use engine::{Allocation, EngineError};
+pub use folder::FolderWatch;
+pub use grants::OperatorGrants;
+pub use load::{PluginSettings, SettingsOf};
+pub use runtime::{PluginSource, Runtime, RuntimeError, RuntimeOptions};
 pub use shape::ShapeError;
 pub use usage::UsageCounters;

@@ -22,7 +22,7 @@ const MAX_HISTORY_SECONDS: u32 = 366 * 86_400;
 /// Longest plugin name: it becomes a part of file names, URLs and metric labels.
 const MAX_PLUGIN_NAME_BYTES: usize = 64;
 
-const CAPABILITY_NAMES: [&str; 4] = ["http", "tcp", "udp", "file"];
+const CAPABILITY_NAMES: [&str; 5] = ["http", "tcp", "udp", "file", "space"];
 
 /// Checks a description.
 pub(crate) fn description(check: Check<'_>, said: wit_description::Description) -> Result<Description, Failure> {

@@ -2,10 +2,12 @@
 //! here, and a breach names plugin, function and field. What goes to guests is ours and is only rewritten.
 
 pub(crate) mod about;
+pub(crate) mod collection;
 pub(crate) mod correlation;
 pub(crate) mod detection;
 pub(crate) mod drift;
 pub(crate) mod mapping;
+pub(crate) mod serving;
 
 use crate::bindings::wit;
 use std::fmt::Display;
