@@ -70,7 +70,6 @@ fn capabilities() -> Vec<Capability> {
     let mut asked: Vec<Capability> =
         MACHINE_FILES.iter().chain(&FILES).map(|(path, reason)| file(*path, reason)).collect();
     asked.push(file("/sys/class/hwmon", "the list of sensor chips"));
-    asked.push(file("/sys/class/hwmon/*", "the list of a chip's sensors"));
     asked
         .extend(SENSOR_FILES.map(|name| file(format!("/sys/class/hwmon/*/{name}"), "temperatures, fans and voltages")));
     for depth in SENSOR_DEPTHS {
@@ -78,7 +77,6 @@ fn capabilities() -> Vec<Capability> {
         for chip in ["hwmon/hwmon*", "hwmon*"] {
             let folder = format!("/sys/devices/{}{chip}", "*/".repeat(depth));
             asked.extend(SENSOR_FILES.map(|name| file(format!("{folder}/{name}"), SENSOR_REASON)));
-            asked.push(file(folder, SENSOR_REASON));
         }
     }
     asked.push(file("/sys/class/thermal", "the list of thermal zones and cooling devices"));
@@ -87,7 +85,6 @@ fn capabilities() -> Vec<Capability> {
         asked.push(file(format!("/sys/devices/virtual/thermal/*/{name}"), "where /sys/class/thermal leads"));
     }
     asked.push(file("/sys/devices/system/edac/mc", "the list of memory controllers"));
-    asked.push(file("/sys/devices/system/edac/mc/*", "the list of a memory controller's rows and modules"));
     for name in ["ce_count", "ue_count"] {
         asked.push(file(format!("/sys/devices/system/edac/mc/*/{name}"), "memory errors by controller"));
         asked.push(file(format!("/sys/devices/system/edac/mc/*/*/{name}"), "memory errors by row"));

@@ -67,7 +67,6 @@ fn capabilities() -> Vec<Capability> {
     );
     let infiniband = infiniband::FILES.iter().chain(&infiniband::PORT_FILES);
     asked.push(file("/sys/class/infiniband", "the list of InfiniBand cards"));
-    asked.push(file("/sys/class/infiniband/*/ports", "the list of a card's ports"));
     asked.extend(
         infiniband
             .clone()
@@ -77,7 +76,6 @@ fn capabilities() -> Vec<Capability> {
         let above = format!("/sys/devices/{}", "*/".repeat(depth));
         asked.extend(interfaces::FILES.map(|name| file(format!("{above}net/*/{name}"), CARD_REASON)));
         asked.extend(infiniband.clone().map(|name| file(format!("{above}infiniband/*/{name}"), INFINIBAND_REASON)));
-        asked.push(file(format!("{above}infiniband/*/ports"), INFINIBAND_REASON));
     }
     asked
 }

@@ -114,7 +114,6 @@ fn capabilities() -> Vec<Capability> {
     asked.extend(SUPPLY_FILES.map(|name| file(format!("/sys/class/power_supply/*/{name}"), supplies)));
     asked.push(file("/sys/class/powercap", energy));
     asked.push(file("/sys/class/hwmon", sensors));
-    asked.push(file("/sys/class/hwmon/*", sensors));
     for name in ENERGY_FILES {
         asked.push(file(format!("/sys/class/powercap/*/{name}"), energy));
         asked.push(file(format!("/sys/devices/virtual/powercap/*/*/{name}"), energy));
@@ -126,7 +125,6 @@ fn capabilities() -> Vec<Capability> {
         asked.extend(SUPPLY_FILES.map(|name| file(format!("{above}power_supply/*/{name}"), supplies)));
         for chip in ["hwmon/hwmon*", "hwmon*"] {
             asked.extend(SENSOR_FILES.map(|name| file(format!("{above}{chip}/{name}"), sensors)));
-            asked.push(file(format!("{above}{chip}"), sensors));
         }
     }
     asked

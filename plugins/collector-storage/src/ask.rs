@@ -17,22 +17,9 @@ const METRICS: [&str; 8] = [
     "up",
 ];
 
-/// Places where filesystems are mounted; granted for asking how full they are. `/etc` and the like are not among them.
-const MOUNT_POINTS: [&str; 12] = [
-    "/",
-    "/*",
-    "/boot/*",
-    "/data/*",
-    "/export/*",
-    "/home/*",
-    "/media/*",
-    "/mnt/*",
-    "/opt/*",
-    "/srv/*",
-    "/var/*",
-    "/var/lib/*",
-];
-const MOUNT_REASON: &str = "how full the filesystem mounted here is; nothing in it is read";
+/// Places where filesystems are mounted, for asking how full they are; nothing there can be read.
+const MOUNT_POINTS: [&str; 5] = ["/", "/*", "/*/*", "/*/*/*", "/*/*/*/*"];
+const MOUNT_REASON: &str = "how full the filesystem mounted here is";
 
 /// How deep below `/sys/devices` a disk can lie: behind two PCI bridges, a host adapter and an expander it is twelve.
 const DISK_DEPTHS: std::ops::RangeInclusive<usize> = 1..=12;
