@@ -56,7 +56,9 @@ impl Toolchain {
     pub fn sentence(&self) -> &'static str {
         match self {
             Self::Active => "Compiling plugins with the active Rust, which has the target wasm32-unknown-unknown.",
-            Self::Added => "Compiling plugins with the active Rust, to which rustup added the target wasm32-unknown-unknown.",
+            Self::Added => {
+                "Compiling plugins with the active Rust, to which rustup added the target wasm32-unknown-unknown."
+            }
             Self::Debian => "Compiling plugins with Debian's rustc-web, which builds the standard library from source.",
         }
     }
@@ -89,14 +91,16 @@ impl Toolchain {
 }
 
 fn active_has_target() -> bool {
-    let asked = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).stderr(Stdio::null()).output();
+    let asked =
+        Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).stderr(Stdio::null()).output();
     let Ok(answer) = asked else { return false };
     let folder = PathBuf::from(String::from_utf8_lossy(&answer.stdout).trim());
     answer.status.success() && std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
 }
 
 fn rustup_adds_target() -> bool {
-    let adding = Command::new("rustup").args(["target", "add", TARGET]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let adding =
+        Command::new("rustup").args(["target", "add", TARGET]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     adding.is_ok_and(|status| status.success())
 }
 
@@ -106,7 +110,10 @@ fn debian_is_there() -> bool {
 }
 
 fn is_installed(package: &str) -> bool {
-    let asked = Command::new("dpkg-query").args(["--show", "--showformat=${db:Status-Status}", package]).stderr(Stdio::null()).output();
+    let asked = Command::new("dpkg-query")
+        .args(["--show", "--showformat=${db:Status-Status}", package])
+        .stderr(Stdio::null())
+        .output();
     asked.is_ok_and(|answer| answer.stdout == b"installed")
 }
 
@@ -121,7 +128,11 @@ fn install_from_debian() -> anyhow::Result<()> {
     }
     eprintln!("Installing {what} with apt-get, because rustup cannot give the target {TARGET} here.");
     let apt = |arguments: &[&str]| {
-        Command::new("/usr/bin/apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(arguments).stdout(Stdio::null()).status()
+        Command::new("/usr/bin/apt-get")
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(arguments)
+            .stdout(Stdio::null())
+            .status()
     };
     // An update that fails in part may still leave lists that suffice; the install tells.
     let _ = apt(&["update", "-qq"]);

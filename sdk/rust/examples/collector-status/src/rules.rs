@@ -18,7 +18,8 @@ pub struct Page {
 
 /// The series of a page, and the service. The cursor counts the calls, in decimal digits.
 pub fn collection(now: Timestamp, page: &Page, cursor: &[u8]) -> Result<Collection, Failure> {
-    let calls = if cursor.is_empty() { Some(0) } else { str::from_utf8(cursor).ok().and_then(|text| text.parse().ok()) };
+    let calls =
+        if cursor.is_empty() { Some(0) } else { str::from_utf8(cursor).ok().and_then(|text| text.parse().ok()) };
     let calls: u32 = calls.ok_or_else(|| Failure::malformed("the cursor is no number"))?;
     let calls = calls.saturating_add(1);
     let values = [

@@ -49,7 +49,10 @@ fn assert_fits(observed: &Observation, expected: &Value) {
             let expected = numbers(&expected[name]);
             assert_eq!(column.len(), expected.len(), "{name}");
             for (got, wanted) in column.iter().zip(expected) {
-                assert!((got.is_nan() && wanted.is_nan()) || (got - wanted).abs() < TOLERANCE, "{name}: {got} {wanted}");
+                assert!(
+                    (got.is_nan() && wanted.is_nan()) || (got - wanted).abs() < TOLERANCE,
+                    "{name}: {got} {wanted}"
+                );
             }
         }
     }
