@@ -91,3 +91,22 @@ fn capabilities() -> Vec<Capability> {
     }
     asked
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    /// The host takes no more wishes than this from one plugin.
+    const MAXIMUM_CAPABILITIES: usize = 256;
+
+    #[test]
+    fn every_right_is_asked_for_once_with_a_reason() {
+        let asked = capabilities();
+        assert!(asked.len() <= MAXIMUM_CAPABILITIES, "{} capabilities", asked.len());
+        let values: HashSet<&str> = asked.iter().map(|capability| capability.value.as_str()).collect();
+        assert_eq!(values.len(), asked.len(), "one is asked for twice");
+        assert!(asked.iter().all(|capability| !capability.reason.is_empty()));
+        assert!(asked.iter().all(|capability| capability.name != "file" || capability.value.matches('/').count() > 1));
+    }
+}

@@ -161,9 +161,30 @@ pub struct MappingBuilder {
     meanings: Vec<Meaning>,
 }
 
+/// Longest name or key that is passed on, in bytes; the host refuses an answer with one above 512 whole.
+const LONGEST_NAME_BYTES: usize = 500;
+
+/// A text that can be a name: no control characters, not empty, not endless.
+fn plain(text: &str, instead: &str) -> String {
+    let mut plain = String::with_capacity(text.len().min(LONGEST_NAME_BYTES));
+    for sign in text.chars().map(|sign| if sign.is_control() { ' ' } else { sign }) {
+        if plain.len() + sign.len_utf8() > LONGEST_NAME_BYTES {
+            break;
+        }
+        plain.push(sign);
+    }
+    let trimmed = plain.trim();
+    if trimmed.is_empty() { instead.to_owned() } else { trimmed.to_owned() }
+}
+
 impl MappingBuilder {
     /// The index of an entity, added when it is new. `keys` must not be empty; strongest first.
-    pub fn entity(&mut self, kind: &str, keys: Vec<IdentityKey>, name: impl Into<String>) -> u32 {
+    ///
+    /// Label values may hold anything; control characters in keys and names become spaces, and an empty name the kind.
+    pub fn entity(&mut self, kind: &str, mut keys: Vec<IdentityKey>, name: impl Into<String>) -> u32 {
+        for key in &mut keys {
+            key.value = plain(&key.value, "?");
+        }
         let first =
             keys.first().map(|key| (kind.to_owned(), key.scheme.clone(), key.value.clone())).unwrap_or_default();
         if let Some(&index) = self.by_first_key.get(&first) {
@@ -177,7 +198,8 @@ impl MappingBuilder {
         }
         let index = self.entities.len() as u32;
         self.by_first_key.insert(first, index);
-        self.entities.push(Entity { kind: kind.into(), keys, name: name.into(), attributes: Vec::new() });
+        let name = plain(&name.into(), kind);
+        self.entities.push(Entity { kind: kind.into(), keys, name, attributes: Vec::new() });
         index
     }
 
@@ -228,6 +250,14 @@ mod tests {
         assert_eq!(host_of("[fe80::1]:9100"), "fe80::1");
         assert_eq!(host_of("node-1"), "node-1");
         assert_eq!(host_of("https://bmc/redfish/v1"), "bmc");
+    }
+
+    #[test]
+    fn crooked_label_values_become_names_that_the_host_takes() {
+        let mut builder = MappingBuilder::default();
+        builder.entity("sensor", vec![local("sensor", "a/\u{1b}[0mtemp\n")], "");
+        let entity = &builder.finish().entities[0];
+        assert_eq!((entity.name.as_str(), entity.keys[0].value.as_str()), ("sensor", "a/ [0mtemp"));
     }
 
     #[test]
