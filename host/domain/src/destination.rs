@@ -148,10 +148,7 @@ fn pattern(text: &str) -> Option<Pattern> {
         return Some(Pattern::Network { network: Network::single(address), port: None });
     }
     if let Ok(address) = text.parse::<SocketAddr>() {
-        return Some(Pattern::Network {
-            network: Network::single(address.ip()),
-            port: Some(address.port()),
-        });
+        return Some(Pattern::Network { network: Network::single(address.ip()), port: Some(address.port()) });
     }
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) => (host, Some(port.parse().ok()?)),

@@ -63,3 +63,33 @@ impl LogRecord for TruthLabel {
     const LOG: &'static str = "truth_labels";
     const VERSION: u16 = 1;
 }
+
+/// What was seen of one version of a model service's model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceTraffic {
+    /// The model service.
+    pub service: String,
+    /// The model.
+    pub model: String,
+    /// Its version.
+    pub version: String,
+    /// Predictions kept.
+    pub predictions: u64,
+    /// Labels joined with them.
+    pub labels: u64,
+    /// Labels that agreed with their prediction.
+    pub agreed: u64,
+    /// When the first prediction was made.
+    pub first_at: Timestamp,
+    /// When the latest was made.
+    pub last_at: Timestamp,
+}
+
+impl crate::Record for ServiceTraffic {
+    const TABLE: &'static str = "service_traffic";
+    const VERSION: u16 = 1;
+    type Key = (String, String);
+    fn key(&self) -> (String, String) {
+        (self.service.clone(), format!("{}@{}", self.model, self.version))
+    }
+}

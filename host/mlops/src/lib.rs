@@ -1,1 +1,11 @@
-//! Under construction.
+//! The MLOps half: predictions and labels in, drift reports out, deployments applied and observed. Rooms exchange records
+//! through the store and never call one another; `chain` lists them in order.
+
+mod chain;
+mod config;
+pub mod deploy;
+pub mod drift;
+pub mod monitor;
+
+pub use chain::{Mlops, MlopsPorts};
+pub use config::MlopsConfig;
