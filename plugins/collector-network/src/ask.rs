@@ -7,7 +7,7 @@ use tandem_sdk::{
 };
 
 /// Metric patterns of node_exporter's and snmp_exporter's network series, and `up`.
-const METRICS: [&str; 16] = [
+const METRICS: [&str; 12] = [
     "node_network_*",
     "node_netstat_*",
     "node_softnet_*",
@@ -16,13 +16,9 @@ const METRICS: [&str; 16] = [
     "node_bonding_*",
     "node_infiniband_*",
     "tandem_network_*",
-    "ifHC*",
-    "ifOperStatus",
-    "ifAdminStatus",
-    "if*Errors",
-    "if*Discards",
-    "ifHighSpeed",
-    "sys*",
+    "if*",
+    "sysName",
+    "sysUpTime",
     "up",
 ];
 

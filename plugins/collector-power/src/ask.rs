@@ -8,11 +8,10 @@ use tandem_sdk::{
 };
 
 /// Metric patterns of UPS, BMC and energy exporters, of this plugin's own series, and `up`.
-const METRICS: [&str; 14] = [
+const METRICS: [&str; 13] = [
     "network_ups_tools_*",
     "nut_*",
     "ups*",
-    "sys*",
     "ipmi_*",
     "redfish_*",
     "tandem_redfish_*",
