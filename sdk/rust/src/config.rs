@@ -3,13 +3,17 @@
 use crate::types::Failure;
 use serde::de::DeserializeOwned;
 
-/// An empty text counts as `{}`.
-pub(crate) fn parse<T: DeserializeOwned>(config: &str) -> Result<T, Failure> {
-    let text = if config.trim().is_empty() { "{}" } else { config };
+/// An empty text and an object without keys give the defaults.
+pub(crate) fn parse<T: DeserializeOwned + Default>(config: &str) -> Result<T, Failure> {
+    let text = config.trim();
+    if text.is_empty()
+        || text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).is_some_and(|inner| inner.trim().is_empty())
+    {
+        return Ok(T::default());
+    }
     serde_json::from_str(text).map_err(|error| {
-        Failure::misconfigured(format!(
-            "the plugin's configuration does not fit: {error}; correct `config` in tandem.toml"
-        ))
+        let why = format!("the plugin's configuration does not fit: {error}; correct `config` in tandem.toml");
+        Failure::misconfigured(why)
     })
 }
 
@@ -33,6 +37,8 @@ mod tests {
     #[test]
     fn an_empty_text_gives_the_defaults() {
         assert_eq!(parse::<Config>("").expect("empty is fine").window, 30);
+        assert_eq!(parse::<Config>("{ }").expect("no keys are fine").window, 30);
+        parse::<()>("{}").expect("a plugin without configuration");
         assert_eq!(parse::<Config>(r#"{"window": 5}"#).expect("one key").window, 5);
     }
 

@@ -234,7 +234,20 @@ fn failed(request: &HttpRequest, code: &ErrorCode) -> Failure {
         ErrorCode::HttpProtocolError | ErrorCode::HttpResponseIncomplete | ErrorCode::HttpUpgradeFailed => {
             Failure::malformed(format!("{shown}: the answer is not proper HTTP ({code:?})"))
         }
-        other => Failure::unreachable(format!("{shown}: {other:?}")),
+        other => Failure::unreachable(format!("{shown}: {}", in_words(other))),
+    }
+}
+
+/// Why the other side could not be reached; the rarer reasons by their names in `wasi:http`.
+fn in_words(code: &ErrorCode) -> String {
+    match code {
+        ErrorCode::ConnectionRefused => "the connection was refused".into(),
+        ErrorCode::ConnectionTerminated => "the connection was cut".into(),
+        ErrorCode::ConnectionTimeout => "connecting took too long".into(),
+        ErrorCode::ConnectionReadTimeout | ErrorCode::HttpResponseTimeout => "the answer took too long".into(),
+        ErrorCode::DnsTimeout | ErrorCode::DnsError(_) => "the name cannot be resolved".into(),
+        ErrorCode::TlsCertificateError => "the certificate is not trusted".into(),
+        other => format!("{other:?}"),
     }
 }
 
