@@ -101,17 +101,9 @@ impl<'u> Update<'u> {
             None if !firing => return,
             None => false,
         };
-        let mut record = self.record(alert);
+        let record = self.record(alert);
         if let (Some(known), true) = (&known, stays) {
-            let incident = known.incident.clone();
-            let begins = firing && !known.firing;
-            record.incident.clone_from(&incident);
-            record.joined_at = known.joined_at.min(record.started_at);
-            self.put(&alert.fingerprint, record);
-            if let (Some(incident), true) = (self.state.incidents.get_mut(&incident), begins) {
-                incident.last_change = incident.last_change.max(alert.started_at);
-            }
-            self.outcome.changed.insert(incident);
+            self.go_on(&alert.fingerprint, known, record);
             return;
         }
         // The incident it was in is over and stays as it was told.
@@ -119,6 +111,26 @@ impl<'u> Update<'u> {
             former.alerts.remove(&alert.fingerprint);
         }
         self.place(&alert.fingerprint, record);
+    }
+
+    /// An alert that stays in its incident: it ends, comes back, becomes worse, or turns out to be another entity's.
+    fn go_on(&mut self, fingerprint: &str, known: &AlertRecord, mut record: AlertRecord) {
+        let begins = record.firing && !known.firing;
+        let started_at = record.started_at;
+        record.incident.clone_from(&known.incident);
+        record.joined_at = known.joined_at.min(started_at);
+        if record.firing && record.entity != known.entity {
+            let homes = self.find_homes(fingerprint, &record, Some(&known.incident));
+            if let Some(key) = self.unite(homes) {
+                record.incident = key;
+            }
+        }
+        let key = record.incident.clone();
+        self.put(fingerprint, record);
+        if let (Some(incident), true) = (self.state.incidents.get_mut(&key), begins) {
+            incident.last_change = incident.last_change.max(started_at);
+        }
+        self.outcome.changed.insert(key);
     }
 
     fn record(&self, alert: &Alert) -> AlertRecord {
@@ -170,20 +182,9 @@ impl<'u> Update<'u> {
     }
 
     fn place(&mut self, fingerprint: &str, mut record: AlertRecord) {
-        let needs = self.graph.needs_of(&record.entity, self.config.max_hops);
-        let mut homes = self.connected_incidents(fingerprint, &record, &needs);
-        if !record.entity.is_empty() {
-            self.state.learn_needs(&record.entity, needs);
-        }
-        homes.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-        let mut homes = homes.into_iter().map(|(_, key)| key);
-        let key = match homes.next() {
-            Some(oldest) => {
-                for younger in homes {
-                    self.merge(&younger, &oldest);
-                }
-                oldest
-            }
+        let homes = self.find_homes(fingerprint, &record, None);
+        let key = match self.unite(homes) {
+            Some(key) => key,
             None => self.open(fingerprint, record.started_at),
         };
         let incident = self.state.incidents.entry(key.clone()).or_default();
@@ -197,6 +198,30 @@ impl<'u> Update<'u> {
         self.gather_findings(&key, &entity);
     }
 
+    /// The incidents that an alert belongs to, oldest first, its present one among them; and what its entity needs is learned.
+    fn find_homes(&mut self, fingerprint: &str, record: &AlertRecord, present: Option<&String>) -> Vec<String> {
+        let needs = self.graph.needs_of(&record.entity, self.config.max_hops);
+        let mut homes = self.connected_incidents(fingerprint, record, &needs);
+        homes.extend(present.cloned());
+        if !record.entity.is_empty() {
+            self.state.learn_needs(&record.entity, needs);
+        }
+        let opened_at = |key: &String| self.state.incidents.get(key).map_or(0, |incident| incident.opened_at);
+        let mut homes: Vec<(i64, String)> = homes.into_iter().map(|key| (opened_at(&key), key)).collect();
+        homes.sort();
+        homes.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// The first of some incidents, into which the others have gone up.
+    fn unite(&mut self, homes: Vec<String>) -> Option<String> {
+        let mut homes = homes.into_iter();
+        let oldest = homes.next()?;
+        for younger in homes {
+            self.merge(&younger, &oldest);
+        }
+        Some(oldest)
+    }
+
     fn open(&mut self, fingerprint: &str, started_at: i64) -> String {
         let key = format!("{fingerprint}@{started_at}");
         let incident = Incident { opened_at: started_at, last_change: started_at, ..Incident::default() };
@@ -204,8 +229,8 @@ impl<'u> Update<'u> {
         key
     }
 
-    /// Incidents that an alert belongs to, with the moment each opened.
-    fn connected_incidents(&self, fingerprint: &str, record: &AlertRecord, needs: &Needs) -> Vec<(i64, String)> {
+    /// Incidents that an alert is connected with.
+    fn connected_incidents(&self, fingerprint: &str, record: &AlertRecord, needs: &Needs) -> BTreeSet<String> {
         let mut keys = BTreeSet::new();
         let mut consider = |other: &AlertRecord, by_burst: bool| {
             let separated = self.state.separations.contains(&(fingerprint.to_owned(), other.incident.clone()));
@@ -232,7 +257,7 @@ impl<'u> Update<'u> {
                 }
             }
         }
-        keys.into_iter().map(|key| (self.state.incidents.get(&key).map_or(0, |i| i.opened_at), key)).collect()
+        keys
     }
 
     /// Whether an alert that began at a moment is near enough to one that is in an incident.

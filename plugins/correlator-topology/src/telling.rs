@@ -11,6 +11,10 @@ use tandem_sdk::correlator::{Cause, Grouping, Signal};
 
 /// Victims named in a sentence; the rest are counted.
 const MAX_NAMED: usize = 3;
+/// Longest title: the host takes 512 bytes of a name.
+const MAX_TITLE_BYTES: usize = 400;
+/// Longest sentence: a person reads no more.
+const MAX_SENTENCE_BYTES: usize = 2_000;
 /// Signals told for one cause.
 const MAX_SIGNALS: usize = 10;
 /// Milliseconds in a minute.
@@ -30,12 +34,12 @@ pub fn tell(config: &Config, state: &State, graph: &CachedGraph<'_>, key: &str, 
             entity: candidate.entity.clone(),
             score: candidate.score,
             signals: words.signals(candidate),
-            sentence: words.sentence(candidate, if rank == 0 { &services } else { &[] }),
+            sentence: plain(words.sentence(candidate, if rank == 0 { &services } else { &[] }), MAX_SENTENCE_BYTES),
         })
         .collect();
     Grouping {
         key: key.to_owned(),
-        title: words.title(incident, candidates.first(), &services),
+        title: plain(words.title(incident, candidates.first(), &services), MAX_TITLE_BYTES),
         fingerprints: incident.alerts.iter().cloned().collect(),
         findings: incident.findings.iter().copied().collect(),
         causes,
@@ -53,6 +57,17 @@ pub fn tell_merged(key: &str, into: &str) -> Grouping {
         causes: Vec::new(),
         merged_into: Some(into.to_owned()),
     }
+}
+
+/// One line of bounded length: titles of alerts and names of entities come from outside.
+fn plain(text: String, max_bytes: usize) -> String {
+    let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if line.len() > max_bytes {
+        let end = (0..=max_bytes).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
+        line.truncate(end);
+        line.push('…');
+    }
+    line
 }
 
 /// Services that alert themselves, or that depend on the first cause.

@@ -251,6 +251,30 @@ fn alerts_of_unknown_things_are_held_together_by_their_scope_in_bursts() {
 }
 
 #[test]
+fn an_alert_whose_entity_turns_out_to_be_another_joins_where_that_belongs() {
+    let mut session = Session::new(SITE);
+    let mut latency = alert("service:unknown", "model.latency", Warning, 1_000);
+    session.alerts(vec![alert("gpu:a/0", "gpu.xid.79", Critical, 0), latency.clone()]);
+    assert_eq!(session.incidents().len(), 2);
+    latency.entity = "service:chat".into();
+    latency.changed_at = 2_000;
+    let told = session.alerts(vec![latency]);
+    assert_eq!(session.incidents().len(), 1);
+    assert_eq!(told.len(), 2);
+    assert!(told[1].merged_into.is_some());
+    assert!(!session.topology.state.by_entity.contains_key("service:unknown"));
+}
+
+#[test]
+fn titles_are_one_line_of_bounded_length() {
+    let mut session = Session::new(SITE);
+    let mut long = alert("gpu:a/0", "gpu.xid.79", Critical, 0);
+    long.title = format!("two\nlines {}", "ü".repeat(600));
+    let told = session.alerts(vec![long]);
+    assert!(told[0].title.len() <= 512 && !told[0].title.contains('\n'), "{}", told[0].title);
+}
+
+#[test]
 fn ten_thousand_alerts_are_taken_in_one_by_one() {
     /// Unoptimised and beside other tests; the point is that the work per alert does not grow with their number.
     const LIMIT_MILLIS_PER_ALERT: u128 = 20;

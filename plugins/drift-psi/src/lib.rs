@@ -29,6 +29,8 @@ const DEFAULT_THRESHOLD: f64 = 0.1;
 const MAJOR: f64 = 0.2;
 /// Bins told in the details of a result; categorical columns may have thousands.
 const MAX_TOLD_BINS: usize = 20;
+/// Characters told of a category's name.
+const MAX_TOLD_NAME: usize = 100;
 /// The version of the kept form; another one is refused.
 const STATE_VERSION: u32 = 1;
 
@@ -163,6 +165,11 @@ fn drift(config: &Config, index: usize, compared: &Compared) -> Drift {
         },
         details,
     }
+}
+
+/// A category's name as part of a detail's: on one line, and no longer than anyone reads.
+fn plain(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TOLD_NAME).collect()
 }
 
 impl DriftMetric for PopulationStability {
