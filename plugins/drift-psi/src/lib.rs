@@ -145,8 +145,10 @@ fn drift(config: &Config, index: usize, compared: &Compared) -> Drift {
         bins.sort_by(|a, b| moved(b).total_cmp(&moved(a)).then(a.cmp(b)));
         bins.truncate(MAX_TOLD_BINS);
     }
-    let told =
-        |bin: usize| label(format!("share {}", compared.labels[bin]), format!("{:.4} -> {:.4}", before[bin], now[bin]));
+    let told = |bin: usize| {
+        let name = plain(&compared.labels[bin]);
+        label(format!("share {name}"), format!("{:.4} -> {:.4}", before[bin], now[bin]))
+    };
     details.extend(bins.into_iter().map(told));
     Drift {
         column: Some(index as u32),
