@@ -4,6 +4,7 @@ use anyhow::{Context, bail};
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
 /// What components are compiled for: no operating system, so that a component imports only what its code asks for.
@@ -14,6 +15,10 @@ const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "l
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 const DEBIAN_LINKER: &str = "/usr/bin/wasm-ld-19";
+/// How long rustup may take: the target is 20 MB, and a server out of reach may not even refuse.
+const RUSTUP_TIMEOUT: Duration = Duration::from_secs(120);
+/// How often it is looked at.
+const RUSTUP_POLL: Duration = Duration::from_millis(100);
 /// Where the choice is remembered, so that a server out of reach is asked only once.
 const REMEMBERED: &str = "toolchain";
 
@@ -98,10 +103,23 @@ fn active_has_target() -> bool {
     answer.status.success() && std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
 }
 
+/// Asks rustup, and gives up on a server that does not answer.
 fn rustup_adds_target() -> bool {
-    let adding =
-        Command::new("rustup").args(["target", "add", TARGET]).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    adding.is_ok_and(|status| status.success())
+    let asked =
+        Command::new("rustup").args(["target", "add", TARGET]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let Ok(mut adding) = asked else { return false };
+    let started = Instant::now();
+    while started.elapsed() < RUSTUP_TIMEOUT {
+        match adding.try_wait() {
+            Ok(Some(status)) => return status.success(),
+            Ok(None) => std::thread::sleep(RUSTUP_POLL),
+            Err(_) => break,
+        }
+    }
+    // It may have ended by itself in between; then there is nothing to stop.
+    let _ = adding.kill();
+    let _ = adding.wait();
+    false
 }
 
 fn debian_is_there() -> bool {
