@@ -114,7 +114,10 @@ impl<E> Instance<E> {
         timer.start(START_DEADLINE);
         store.set_epoch_deadline(ticks(START_DEADLINE));
         match instantiate(&mut store) {
-            Ok(exports) => Ok(Self { store, exports, identity: identity.clone(), timer, calls: 0 }),
+            Ok(exports) => {
+                identity.usage.count_instance();
+                Ok(Self { store, exports, identity: identity.clone(), timer, calls: 0 })
+            }
             Err(error) => Err(describe_break(identity, store.data(), "start", START_DEADLINE, &error)),
         }
     }
@@ -170,6 +173,12 @@ impl<E> Instance<E> {
 
 /// An instance that needs three quarters of its memory at once would otherwise be replaced at every call.
 const MIN_CALLS_BEFORE_RECYCLING: u32 = 64;
+
+impl<E> Drop for Instance<E> {
+    fn drop(&mut self) {
+        self.identity.usage.uncount_instance();
+    }
+}
 
 /// Counts a break and says what happened, where, and what to do.
 pub(crate) fn describe_break(

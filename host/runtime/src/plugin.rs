@@ -220,9 +220,6 @@ impl Slot {
     /// A version could not be loaded. One that is at work stays; without one the plugin is quarantined with the reason.
     pub(crate) fn load_failed(&self, shown: Shown, failure: Failure, now: Timestamp) {
         let mut inner = self.inner.lock();
-        if !shown.digest.is_empty() {
-            inner.rejected.insert(shown.digest.clone());
-        }
         if inner.current.is_none() {
             inner.shown = shown;
             inner.supervisor.quarantine(failure.message.clone(), now);
