@@ -1,0 +1,22 @@
+//! What the alert room counts.
+
+use crate::metrics::{Count, MetricSample};
+
+/// Counters of the alert room.
+#[derive(Debug, Default)]
+pub struct AlertMetrics {
+    /// Fault changes read.
+    pub faults: Count,
+    /// Changes of alerts written.
+    pub changes: Count,
+}
+
+impl AlertMetrics {
+    /// As shown.
+    pub fn samples(&self) -> Vec<MetricSample> {
+        vec![
+            MetricSample::plain("tandem_alert_faults_total", "Fault changes read.", &self.faults),
+            MetricSample::plain("tandem_alert_changes_total", "Changes of alerts written.", &self.changes),
+        ]
+    }
+}

@@ -1,0 +1,41 @@
+//! What the alert room keeps for itself.
+
+use serde::{Deserialize, Serialize};
+use tandem_domain::{Record, alert::Fingerprint};
+
+/// Which sources of an alert say that it is so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertSources {
+    /// The alert.
+    pub fingerprint: Fingerprint,
+    /// Source keys, in the order they began.
+    pub active: Vec<String>,
+}
+
+impl Record for AlertSources {
+    const TABLE: &'static str = "alert_sources";
+    const VERSION: u16 = 1;
+    type Key = String;
+    fn key(&self) -> String {
+        self.fingerprint.0.clone()
+    }
+}
+
+/// The alert that a source last belonged to: an entity may get another id while its fault lasts, and the end must find the
+/// alert that began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceAlert {
+    /// Detector, series and code.
+    pub source: String,
+    /// The alert.
+    pub fingerprint: Fingerprint,
+}
+
+impl Record for SourceAlert {
+    const TABLE: &'static str = "alert_of_source";
+    const VERSION: u16 = 1;
+    type Key = String;
+    fn key(&self) -> String {
+        self.source.clone()
+    }
+}
