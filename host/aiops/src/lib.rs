@@ -14,7 +14,7 @@ pub mod room;
 pub mod select;
 pub mod signal;
 
-pub use chain::{Chain, Ports};
+pub use chain::{Chain, ChainConfig, ChainMetrics, Ports};
 pub use config::AiopsConfig;
 pub use correlate::{ActError, PersonAction, act};
 pub use map::RelationConfig;

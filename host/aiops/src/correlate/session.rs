@@ -34,6 +34,8 @@ pub struct Session {
     plugin: LivePlugin,
     session: Option<Box<dyn CorrelatorSession>>,
     state: CorrelatorState,
+    /// How far changes of alerts are in incidents that are written.
+    taken_in: u64,
     /// Alerts to be told first: those that fire when a session starts without a state.
     first: Vec<Alert>,
     failures: u32,
@@ -55,7 +57,16 @@ impl Session {
     pub fn new(plugin: LivePlugin) -> Self {
         let (name, digest) = (plugin.name.clone(), plugin.digest.clone());
         let state = CorrelatorState { plugin: name, digest, state: None, alerts: 0, findings: 0, events: 0 };
-        Self { plugin, session: None, state, first: vec![], failures: 0, retry_at: Timestamp::MIN, failing: None }
+        Self {
+            plugin,
+            session: None,
+            state,
+            taken_in: 0,
+            first: vec![],
+            failures: 0,
+            retry_at: Timestamp::MIN,
+            failing: None,
+        }
     }
 
     /// Which plugin, at which digest.
@@ -63,9 +74,9 @@ impl Session {
         &self.plugin
     }
 
-    /// How far changes of alerts are taken in.
+    /// How far changes of alerts are in incidents that are written.
     pub fn alerts_through(&self) -> u64 {
-        self.state.alerts
+        self.taken_in
     }
 
     fn failed(&mut self, failure: Failure, now: Timestamp) -> Progress {
@@ -91,6 +102,7 @@ impl Session {
                 Ok(session) => {
                     self.session = Some(session);
                     self.state = CorrelatorState { digest: self.plugin.digest.clone(), ..known };
+                    self.taken_in = self.state.alerts;
                     self.first.clear();
                     return Ok(Ok(()));
                 }
@@ -110,6 +122,9 @@ impl Session {
             self.state.alerts = read.log_end::<AlertChange>()?;
             self.state.findings = read.log_end::<FindingChange>()?;
             self.state.events = read.log_end::<Event>()?;
+        }
+        if self.first.is_empty() {
+            self.taken_in = self.state.alerts;
         }
         let (name, active) = (self.plugin.name.clone(), active.to_vec());
         store.write(move |tx| incidents::orphan(tx, &name, &active)).await?;
@@ -199,6 +214,7 @@ impl Session {
                 return Err(error.into());
             }
         };
+        self.taken_in = next.alerts;
         self.state = next;
         self.first.clear();
         self.failures = 0;

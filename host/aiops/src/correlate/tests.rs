@@ -1,1 +1,307 @@
-//! The room over a real store.
+//! The room over a real store: from alerts to incidents and back, restarts, failing correlators, people.
+
+use super::{
+    CorrelateConfig, CorrelateRoom, PersonAction, act,
+    incidents::{Context, take_groupings},
+    query::Topology,
+};
+use crate::{
+    room::Room,
+    signal::TopologyRevision,
+    testing::{FakeCorrelators, open, plugin, reopen, second},
+};
+use std::sync::Arc;
+use tandem_domain::{
+    Severity, Timestamp,
+    alert::{Alert, AlertChange, AlertState, Fingerprint},
+    entity::{Entity, EntityId},
+    incident::{Incident, IncidentChange, IncidentStatus},
+    ports::Grouping,
+    relation::{Relation, RelationKind},
+    series::Labels,
+};
+use tandem_store::Store;
+
+fn alert(name: &str, severity: Severity, at: i64) -> Alert {
+    Alert {
+        fingerprint: Fingerprint(name.into()),
+        state: AlertState::Firing,
+        code: "gpu.xid.79".into(),
+        severity,
+        title: format!("{name} is broken"),
+        advice: String::new(),
+        entity: EntityId("gpu:a".into()),
+        labels: Labels::new([("site".to_owned(), "west".to_owned())]),
+        started_at: second(at),
+        ended_at: None,
+        changed_at: second(at),
+        times_fired: 1,
+        source: "d".into(),
+    }
+}
+
+fn over(alert: &Alert, at: i64) -> Alert {
+    Alert { state: AlertState::Resolved, ended_at: Some(second(at)), changed_at: second(at), ..alert.clone() }
+}
+
+fn again(alert: &Alert, at: i64) -> Alert {
+    let times_fired = alert.times_fired + 1;
+    Alert { started_at: second(at), ended_at: None, changed_at: second(at), times_fired, ..alert.clone() }
+}
+
+async fn tell(store: &Store, alert: Alert) {
+    store
+        .write(move |tx| {
+            tx.put(&alert)?;
+            tx.append(&AlertChange { alert })
+        })
+        .await
+        .unwrap();
+}
+
+fn correlators() -> Arc<FakeCorrelators> {
+    let correlators = FakeCorrelators::default();
+    *correlators.live.lock().unwrap() = vec![plugin("c", "1", &[])];
+    Arc::new(correlators)
+}
+
+fn room(store: &Store, correlators: &Arc<FakeCorrelators>) -> CorrelateRoom {
+    CorrelateRoom::new(store.clone(), correlators.clone(), CorrelateConfig::default())
+}
+
+async fn settle(room: &mut CorrelateRoom, at: i64) {
+    for _ in 0..100 {
+        if !room.step(second(at)).await.unwrap().worked {
+            return;
+        }
+    }
+    panic!("it never comes to rest");
+}
+
+fn incidents(store: &Store) -> Vec<Incident> {
+    store.read().unwrap().scan::<Incident>(.., 100).unwrap()
+}
+
+fn statuses(store: &Store) -> Vec<(u64, IncidentStatus)> {
+    let log = store.read().unwrap().log_after::<IncidentChange>(0, 100).unwrap();
+    log.into_iter().map(|(_, change)| (change.incident, change.status)).collect()
+}
+
+fn entity(id: &str) -> Entity {
+    let id = EntityId(id.into());
+    Entity {
+        kind: id.kind().into(),
+        name: format!("the {}", id.kind()),
+        id,
+        keys: vec![],
+        attributes: Labels::default(),
+        first_seen_at: Timestamp(0),
+        last_seen_at: Timestamp(0),
+        merged_into: None,
+    }
+}
+
+async fn topology(store: &Store) {
+    store
+        .write(|tx| {
+            tx.put(&entity("gpu:a"))?;
+            tx.put(&entity("service:chat"))?;
+            tx.put(&Relation {
+                dependent: EntityId("service:chat".into()),
+                dependency: EntityId("gpu:a".into()),
+                kind: RelationKind::RunsOn,
+                source: "test".into(),
+                seen_at: Timestamp(0),
+            })?;
+            tx.put(&TopologyRevision { revision: 1 })
+        })
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn alerts_become_one_incident_that_resolves_after_the_hold_and_comes_back() {
+    let (store, _folder) = open();
+    topology(&store).await;
+    let correlators = correlators();
+    let mut room = room(&store, &correlators);
+    settle(&mut room, 0).await;
+    let (one, two) = (alert("one", Severity::Warning, 10), alert("two", Severity::Critical, 11));
+    tell(&store, one.clone()).await;
+    settle(&mut room, 10).await;
+    tell(&store, two.clone()).await;
+    settle(&mut room, 11).await;
+    let found = incidents(&store);
+    assert_eq!(found.len(), 1);
+    let incident = &found[0];
+    assert_eq!((incident.severity, incident.opened_at, incident.alerts.len()), (Severity::Critical, second(10), 2));
+    let entities: Vec<_> = incident.entities.iter().map(|id| id.0.as_str()).collect();
+    assert_eq!(entities, ["gpu:a", "service:chat"], "the service that runs on it suffers too");
+    assert_eq!(incident.causes[0].entity.0, "gpu:a");
+    assert_eq!(correlators.asked.lock().unwrap()[0], "the gpu");
+    tell(&store, over(&one, 20)).await;
+    tell(&store, over(&two, 21)).await;
+    settle(&mut room, 22).await;
+    assert_eq!(incidents(&store)[0].status, IncidentStatus::Open, "the hold is not over");
+    settle(&mut room, 26).await;
+    let incident = incidents(&store).remove(0);
+    assert_eq!((incident.status, incident.resolved_at), (IncidentStatus::Resolved, Some(second(21))));
+    tell(&store, again(&one, 100)).await;
+    settle(&mut room, 100).await;
+    let incident = incidents(&store).remove(0);
+    assert_eq!((incident.status, incident.resolved_at), (IncidentStatus::Reopened, None));
+    use IncidentStatus::{Open, Reopened, Resolved};
+    assert_eq!(statuses(&store), [(1, Open), (1, Resolved), (1, Reopened)]);
+    let story: Vec<_> = incident.timeline.iter().map(|entry| entry.text.as_str()).collect();
+    assert!(story.contains(&"one is broken on the gpu fires again."), "{story:?}");
+    // Long after, it is another incident.
+    tell(&store, over(&again(&one, 100), 110)).await;
+    settle(&mut room, 120).await;
+    tell(&store, again(&again(&one, 100), 10_000)).await;
+    settle(&mut room, 10_000).await;
+    assert_eq!(statuses(&store)[3..], [(1, Resolved), (2, Open)]);
+}
+
+#[tokio::test]
+async fn what_is_only_worth_knowing_opens_nothing_until_it_gets_worse() {
+    let (store, _folder) = open();
+    let mut room = room(&store, &correlators());
+    settle(&mut room, 0).await;
+    tell(&store, alert("one", Severity::Info, 1)).await;
+    settle(&mut room, 1).await;
+    assert_eq!(incidents(&store), []);
+    tell(&store, Alert { severity: Severity::Warning, ..alert("one", Severity::Info, 1) }).await;
+    settle(&mut room, 2).await;
+    assert_eq!(incidents(&store).len(), 1);
+}
+
+#[tokio::test]
+async fn without_a_correlator_each_alert_is_its_own_and_is_taken_over_by_one_that_comes() {
+    let (store, _folder) = open();
+    let correlators = correlators();
+    correlators.live.lock().unwrap().clear();
+    let mut room = room(&store, &correlators);
+    settle(&mut room, 0).await;
+    tell(&store, alert("one", Severity::Warning, 1)).await;
+    settle(&mut room, 5).await;
+    assert_eq!(incidents(&store), [], "plugins may still be loading");
+    tell(&store, alert("two", Severity::Warning, 6)).await;
+    settle(&mut room, 11).await;
+    let found = incidents(&store);
+    assert_eq!(found.len(), 2);
+    assert!(
+        found.iter().all(|incident| incident.timeline.iter().any(|entry| entry.text.contains("No correlator is live")))
+    );
+    *correlators.live.lock().unwrap() = vec![plugin("c", "1", &[])];
+    settle(&mut room, 20).await;
+    let found = incidents(&store);
+    assert_eq!(found.len(), 2);
+    assert_eq!((found[0].correlator.as_str(), found[0].alerts.len()), ("c", 2));
+}
+
+#[tokio::test]
+async fn a_correlator_that_fails_is_waited_for_and_then_passed_by() {
+    let (store, _folder) = open();
+    let correlators = correlators();
+    let mut room = room(&store, &correlators);
+    settle(&mut room, 0).await;
+    *correlators.down.lock().unwrap() = true;
+    tell(&store, alert("one", Severity::Critical, 1)).await;
+    settle(&mut room, 1).await;
+    assert_eq!(incidents(&store), []);
+    settle(&mut room, 12).await;
+    let found = incidents(&store);
+    assert_eq!((found.len(), found[0].correlator.as_str()), (1, "pass-through"));
+    assert!(
+        found[0].timeline.iter().any(|entry| entry.text.contains("the detector trapped")),
+        "{:?}",
+        found[0].timeline
+    );
+    *correlators.down.lock().unwrap() = false;
+    settle(&mut room, 60).await;
+    let found = incidents(&store);
+    assert_eq!((found.len(), found[0].correlator.as_str(), found[0].title.as_str()), (1, "c", "Trouble at west"));
+    assert_eq!(statuses(&store).len(), 1, "people are told once");
+}
+
+#[tokio::test]
+async fn a_restart_in_the_middle_tells_nothing_twice_and_a_swapped_correlator_goes_on() {
+    let (store, folder) = open();
+    let correlators = correlators();
+    let mut first = room(&store, &correlators);
+    settle(&mut first, 0).await;
+    tell(&store, alert("one", Severity::Warning, 1)).await;
+    settle(&mut first, 1).await;
+    tell(&store, alert("two", Severity::Warning, 2)).await;
+    drop(first);
+    drop(store);
+    let store = reopen(&folder);
+    *correlators.live.lock().unwrap() = vec![plugin("c", "2", &[])];
+    let mut second_room = room(&store, &correlators);
+    settle(&mut second_room, 3).await;
+    let found = incidents(&store);
+    assert_eq!((found.len(), found[0].alerts.len()), (1, 2));
+    assert_eq!(statuses(&store).len(), 1);
+    let told: usize = correlators.deltas.lock().unwrap().iter().map(|delta| delta.alerts.len()).sum();
+    assert_eq!(told, 2);
+}
+
+#[tokio::test]
+async fn people_take_and_resolve_and_what_fired_all_along_does_not_bring_it_back() {
+    let (store, _folder) = open();
+    let mut room = room(&store, &correlators());
+    settle(&mut room, 0).await;
+    tell(&store, alert("one", Severity::Warning, 1)).await;
+    settle(&mut room, 1).await;
+    let taken = act(&store, 1, PersonAction::Acknowledge, "ada", second(2)).await.unwrap();
+    assert_eq!(taken.status, IncidentStatus::Acknowledged);
+    let resolved = act(&store, 1, PersonAction::Resolve, "ada", second(3)).await.unwrap();
+    assert_eq!(resolved.timeline.last().unwrap().text, "Resolved while 1 of its alerts still fire.");
+    assert!(act(&store, 1, PersonAction::Acknowledge, "ada", second(4)).await.is_err());
+    assert!(act(&store, 9, PersonAction::Acknowledge, "ada", second(4)).await.is_err());
+    settle(&mut room, 30).await;
+    assert_eq!(incidents(&store)[0].status, IncidentStatus::Resolved);
+    let one = alert("one", Severity::Warning, 1);
+    tell(&store, over(&one, 40)).await;
+    settle(&mut room, 40).await;
+    tell(&store, again(&one, 50)).await;
+    settle(&mut room, 50).await;
+    assert_eq!(incidents(&store)[0].status, IncidentStatus::Reopened);
+}
+
+#[tokio::test]
+async fn an_incident_that_turns_out_to_be_part_of_another_goes_up_into_it() {
+    let (store, _folder) = open();
+    for name in ["one", "two"] {
+        tell(&store, alert(name, Severity::Warning, 1)).await;
+    }
+    let grouping = |key: &str, member: &str, into: Option<&str>| Grouping {
+        key: key.into(),
+        title: format!("{key}!"),
+        fingerprints: vec![member.into(), "unknown".into()],
+        findings: vec![],
+        causes: vec![],
+        merged_into: into.map(str::to_owned),
+    };
+    let context = || Context {
+        correlator: "c".into(),
+        topology: Arc::new(Topology::default()),
+        config: CorrelateConfig::default(),
+        now: second(2),
+        remark: None,
+    };
+    let first = [grouping("a", "one", None), grouping("b", "two", None)];
+    let then = [grouping("a", "one", Some("b")), grouping("b", "two", None), grouping("ghost", "one", Some("nowhere"))];
+    store
+        .write(move |tx| {
+            take_groupings(tx, &context(), &first)?;
+            take_groupings(tx, &context(), &then)
+        })
+        .await
+        .unwrap();
+    let found = incidents(&store);
+    assert_eq!(found.len(), 2);
+    assert_eq!((found[0].merged_into, found[0].status), (Some(2), IncidentStatus::Resolved));
+    assert_eq!((found[1].status, found[1].alerts.len()), (IncidentStatus::Open, 2));
+    assert_eq!(statuses(&store)[2], (1, IncidentStatus::Resolved));
+}

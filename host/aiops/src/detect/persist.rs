@@ -43,8 +43,8 @@ impl Driver {
         let saved = reading(&self.store, move |read| {
             let states = read.scan::<DetectorState>(beginning_with(&name), MAX_RECORDS)?;
             let position = match read.cursor(&samples)? {
-                // Never read before: what came earlier is history.
-                0 => read.samples_end()?,
+                // Never read before: what came earlier is history. (Where there are states, zero is where it began.)
+                0 if states.is_empty() => read.samples_end()?,
                 position => position,
             };
             Ok(Saved {
