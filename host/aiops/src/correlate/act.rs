@@ -44,7 +44,7 @@ pub async fn act(
     now: Timestamp,
 ) -> Result<Incident, ActError> {
     let actor = actor.to_owned();
-    let done = store
+    store
         .write(move |tx| {
             let Some(mut incident) = tx.get::<Incident>(&id)? else { return Ok(Err(ActError::Unknown(id))) };
             let (step, verb) = match action {
@@ -64,6 +64,5 @@ pub async fn act(
             tx.append(&IncidentChange { incident: id, status: incident.status, at: now })?;
             Ok(Ok(incident))
         })
-        .await?;
-    done
+        .await?
 }

@@ -5,7 +5,7 @@ use super::{
     tables::{EntitySeries, RelationDependent},
 };
 use crate::signal::{MeaningChange, TopologyRevision};
-use std::ops::Bound;
+use std::ops::Range;
 use tandem_domain::{
     Timestamp,
     entity::{Entity, EntityAlias, EntityId},
@@ -26,8 +26,8 @@ const RELATION_SEEN_STEP_MILLIS: i64 = 60_000;
 const MAX_MOVED_PER_MERGE: usize = 100_000;
 
 /// Keys of pairs that begin with `first`.
-pub fn beginning_with(first: &str) -> (Bound<(String, String)>, Bound<(String, String)>) {
-    (Bound::Included((first.to_owned(), String::new())), Bound::Excluded((format!("{first}\0"), String::new())))
+pub fn beginning_with(first: &str) -> Range<(String, String)> {
+    (first.to_owned(), String::new())..(format!("{first}\0"), String::new())
 }
 
 /// Steps from a merged entity to the one it has become.
