@@ -144,3 +144,6 @@ impl Chain {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,8 @@ use tandem_store::Store;
 const RECORDS_PER_UPDATE: usize = 500;
 /// Firing alerts told to a session that starts afresh.
 const MAX_ALERTS_AT_START: usize = 100_000;
+/// Tries with the last state, where it seems to be the plugin that fails; then it starts without.
+const TRIES_WITH_STATE: u32 = 5;
 /// First wait before a session is opened again.
 const RETRY_BASE_MILLIS: i64 = 1_000;
 /// Longest such wait.
@@ -106,7 +108,7 @@ impl Session {
                     self.first.clear();
                     return Ok(Ok(()));
                 }
-                Err(failure) if failure.retry => return Ok(Err(failure)),
+                Err(failure) if failure.retry && self.failures < TRIES_WITH_STATE => return Ok(Err(failure)),
                 Err(failure) => tracing::warn!(plugin = self.plugin.name, "starts afresh: {failure}"),
             }
         }
