@@ -146,4 +146,6 @@ impl Chain {
 }
 
 #[cfg(test)]
+mod cuts;
+#[cfg(test)]
 mod tests;

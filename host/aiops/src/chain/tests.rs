@@ -20,13 +20,13 @@ use tandem_domain::{
     time::Clock,
     topology::TopologyDraft,
 };
-use tandem_store::Store;
+use tandem_store::{Store, WriteError};
 use tokio::sync::watch;
 
-struct World {
+pub(super) struct World {
     detectors: Arc<FakeDetectors>,
-    http: Arc<FakeHttp>,
-    ports: Ports,
+    pub(super) http: Arc<FakeHttp>,
+    pub(super) ports: Ports,
 }
 
 /// Every series is a GPU's XID; 79 is a fault.
@@ -65,7 +65,7 @@ fn xid(target: &TargetInfo, series: &[SeriesDescription]) -> Mapping {
     Mapping { topology, meanings: (0..series.len()).map(meaning).collect() }
 }
 
-fn world() -> World {
+pub(super) fn world() -> World {
     let mappers =
         FakeMappers::new(vec![plugin("m", "1", &[Scope::Target])], |_, target, series| Ok(xid(target, series)));
     let detectors = Arc::new(FakeDetectors::default());
@@ -77,7 +77,7 @@ fn world() -> World {
     World { detectors, http, ports }
 }
 
-fn config() -> ChainConfig {
+pub(super) fn config() -> ChainConfig {
     let map = MapConfig { debounce_millis: 50, ..MapConfig::default() };
     ChainConfig {
         rooms: AiopsConfig { map, ..AiopsConfig::default() },
@@ -87,7 +87,7 @@ fn config() -> ChainConfig {
     }
 }
 
-async fn scrape(store: &Store, at: Timestamp, value: f64) {
+pub(super) async fn scrape(store: &Store, at: Timestamp, value: f64) -> Result<(), WriteError> {
     store
         .write(move |tx| {
             let target = TargetKey { job: "dcgm".into(), instance: "10.0.0.7:9400".into() };
@@ -103,10 +103,9 @@ async fn scrape(store: &Store, at: Timestamp, value: f64) {
             tx.append_samples(&batch)
         })
         .await
-        .unwrap();
 }
 
-fn told(http: &FakeHttp) -> Vec<(String, String)> {
+pub(super) fn told(http: &FakeHttp) -> Vec<(String, String)> {
     let got = http.got.lock().unwrap();
     let read = |body: &[u8]| -> serde_json::Value { serde_json::from_slice(body).unwrap() };
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
@@ -127,20 +126,20 @@ async fn a_fault_becomes_one_incident_people_are_told_and_told_again_when_it_is_
     let (store, folder) = open();
     let world = world();
     let mut chain = Chain::new(store.clone(), world.ports.clone(), config());
-    scrape(&store, second(0), 0.0).await;
+    scrape(&store, second(0), 0.0).await.unwrap();
     settle(&mut chain, 0, 2).await;
     // The very first scrapes may bring the fault; and the server may be killed right after.
-    scrape(&store, second(15), 79.0).await;
+    scrape(&store, second(15), 79.0).await.unwrap();
     settle(&mut chain, 15, 16).await;
     assert_eq!(told(&world.http), [("open".to_owned(), "gpu:GPU-1".to_owned())]);
     drop(chain);
     drop(store);
     let store = reopen(&folder);
     let mut chain = Chain::new(store.clone(), world.ports.clone(), config());
-    scrape(&store, second(30), 79.0).await;
+    scrape(&store, second(30), 79.0).await.unwrap();
     settle(&mut chain, 30, 31).await;
     assert_eq!(told(&world.http).len(), 1, "still the same");
-    scrape(&store, second(45), 0.0).await;
+    scrape(&store, second(45), 0.0).await.unwrap();
     settle(&mut chain, 45, 55).await;
     let expected = ["open", "resolve"].map(|event| (event.to_owned(), "gpu:GPU-1".to_owned()));
     assert_eq!(told(&world.http), expected);
@@ -160,7 +159,7 @@ async fn a_fault_that_is_there_when_the_series_is_first_seen_is_told() {
     let world = world();
     let mut chain = Chain::new(store.clone(), world.ports.clone(), config());
     settle(&mut chain, 0, 1).await;
-    scrape(&store, second(2), 79.0).await;
+    scrape(&store, second(2), 79.0).await.unwrap();
     settle(&mut chain, 2, 4).await;
     assert_eq!(told(&world.http).len(), 1);
 }
@@ -182,7 +181,7 @@ async fn by_its_own_loops_it_takes_a_moment_and_stops_when_told() {
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn(chain.run(Arc::new(SystemClock), stopped));
     tokio::time::sleep(Duration::from_millis(300)).await;
-    scrape(&store, SystemClock.now(), 79.0).await;
+    scrape(&store, SystemClock.now(), 79.0).await.unwrap();
     let mut waited = 0;
     while told(&world.http).is_empty() && waited < 100 {
         tokio::time::sleep(Duration::from_millis(100)).await;

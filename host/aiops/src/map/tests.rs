@@ -269,3 +269,31 @@ async fn what_nobody_reports_any_more_is_forgotten_after_its_time() {
     let relations = store.read().unwrap().scan::<Relation>(.., 10).unwrap();
     assert_eq!(relations.iter().map(|r| r.dependency.0.as_str()).collect::<Vec<_>>(), ["gpu:a/1"]);
 }
+
+/// Not a check but a measurement: `cargo test --release -p tandem-aiops -- --ignored --nocapture hundred_thousand`.
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn time_to_map_a_hundred_thousand_series() {
+    let (store, _folder) = open();
+    let mappers = FakeMappers::new(vec![plugin("m", "1", &[Scope::Target])], |_, target, series| {
+        Ok(host_and_disk(target, series, "disk"))
+    });
+    let mut room = room(&store, &mappers, vec![]);
+    for host in 0..50 {
+        register(&store, &format!("h{host}"), 0..2_000).await;
+    }
+    let started = std::time::Instant::now();
+    let mut longest = std::time::Duration::ZERO;
+    for at in [0, 1] {
+        loop {
+            let pass = std::time::Instant::now();
+            let more = room.step(second(at)).await.unwrap().more;
+            longest = longest.max(pass.elapsed());
+            if !more {
+                break;
+            }
+        }
+    }
+    println!("{:?} in all, the longest pass {longest:?}", started.elapsed());
+    assert_eq!(store.read().unwrap().count::<Meaning>().unwrap(), 100_000);
+}
