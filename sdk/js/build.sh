@@ -12,7 +12,9 @@ mkdir -p "$tools"
 if ! cmp -s "$here/package-lock.json" "$tools/package-lock.json" || [ ! -e "$tools/.installed" ]; then
   cp "$here/package.json" "$here/package-lock.json" "$tools/"
   rm -f "$tools/.installed"
-  (cd "$tools" && npm ci --no-audit --no-fund --loglevel=error)
+  # Not `npm ci`: it refuses a lock file that lacks the optional packages of other machines which a registry does not hold.
+  (cd "$tools" && npm install --no-audit --no-fund --loglevel=error)
+  cp "$here/package-lock.json" "$tools/"
   touch "$tools/.installed"
 fi
 cp "$here/build.mjs" "$tools/"
