@@ -19,10 +19,9 @@ use crate::{
 
 /// Makes the MAD of normal values their standard deviation: 1 / Φ⁻¹(3/4).
 const NORMAL_CONSISTENCY: f64 = 1.482_602_218_505_602;
-/// One value in this many counts as the tail of the window: 2 %, so that a burst an hour at a point a minute is usual.
-const TAIL_ONE_IN: usize = 50;
-/// The tail on either side is never fewer values than this, so that two or three lone spikes do not widen the band.
-const TAIL_MIN_POINTS: usize = 4;
+/// So many values make the tail of the window on either side: bursts are usual once they have come that often, and two or
+/// three lone spikes do not widen the band.
+const TAIL_POINTS: usize = 4;
 /// How much further than the tail a value has to lie to be odd.
 const TAIL_GAIN: f64 = 1.25;
 /// An odd value enters the window at no more than this many half-widths of the band from the median.
@@ -170,10 +169,9 @@ impl Baseline {
             .max(tuning.min_absolute_deviation);
         let (mut low, mut high) = self.range.bounds();
         let points = self.window.len();
-        let tail_points = (points / TAIL_ONE_IN).max(TAIL_MIN_POINTS);
-        if points >= 2 * tail_points {
-            low = low.min(self.window.ranked(tail_points - 1));
-            high = high.max(self.window.ranked(points - tail_points));
+        if points >= 2 * TAIL_POINTS {
+            low = low.min(self.window.ranked(TAIL_POINTS - 1));
+            high = high.max(self.window.ranked(points - TAIL_POINTS));
         }
         Band {
             below: symmetric.max(TAIL_GAIN * (centre.median - low)).min(f64::MAX),

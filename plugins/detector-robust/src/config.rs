@@ -8,8 +8,8 @@ use crate::{
 /// Half-width of the band in robust standard deviations. On the Numenta benchmark the score hardly changes from 3 to 7 and
 /// falls beyond; 6 raises the fewest alarms of these.
 const DEFAULT_K: f64 = 6.0;
-/// Points in the window: with order and long range the state of a series stays below 2 KiB.
-const DEFAULT_WINDOW_POINTS: usize = 160;
+/// Points in the window, the most there can be: longer ones score no better.
+const DEFAULT_WINDOW_POINTS: usize = 128;
 /// Points before the first score: below about 30 a MAD is too uncertain to multiply.
 const DEFAULT_WARM_UP_POINTS: usize = 32;
 /// Odd points in a row that make a new level: 15 minutes at a point every 15 s.
@@ -75,8 +75,8 @@ pub const SCHEMA: &str = r#"{
   "additionalProperties": false,
   "properties": {
     "k": {"type": "number", "minimum": 1, "maximum": 100, "default": 6},
-    "window_points": {"type": "integer", "minimum": 32, "maximum": 240, "default": 160},
-    "warm_up_points": {"type": "integer", "minimum": 8, "maximum": 240, "default": 32},
+    "window_points": {"type": "integer", "minimum": 32, "maximum": 128, "default": 128},
+    "warm_up_points": {"type": "integer", "minimum": 8, "maximum": 128, "default": 32},
     "relearn_points": {"type": "integer", "minimum": 2, "maximum": 100000, "default": 60},
     "direction": {"enum": ["above", "below", "both"], "default": "both"},
     "min_deviation": {

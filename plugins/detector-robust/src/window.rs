@@ -4,8 +4,52 @@
 //! few of these one-byte entries and nothing is ever sorted again. Slots that hold equal values are ordered by slot, so
 //! that every slot has one place and is found by a binary search.
 
-/// Slot numbers are one byte, which bounds the window: 240 values and their order take 2,160 bytes.
-pub const MAX_WINDOW_POINTS: usize = 240;
+/// The largest window. A power of two, so that a slot number cut to its range needs no check of bounds, which a sandbox
+/// would pay for at each access; values and order take 1,152 bytes.
+pub const MAX_WINDOW_POINTS: usize = 128;
+/// Cuts a number to the slots there are.
+const SLOT_MASK: usize = MAX_WINDOW_POINTS - 1;
+
+/// Room for the values and their order.
+#[derive(Debug, Clone, PartialEq)]
+struct Slots {
+    values: [f64; MAX_WINDOW_POINTS],
+    order: [u8; MAX_WINDOW_POINTS],
+}
+
+/// What an empty window reads; it has no room of its own.
+static NO_SLOTS: Slots = Slots { values: [0.0; MAX_WINDOW_POINTS], order: [0; MAX_WINDOW_POINTS] };
+
+impl Slots {
+    #[inline]
+    fn ranked(&self, rank: usize) -> f64 {
+        self.values[usize::from(self.order[rank & SLOT_MASK]) & SLOT_MASK]
+    }
+
+    #[inline]
+    fn before(&self, rank: usize, value: f64, slot: usize) -> bool {
+        let other_slot = usize::from(self.order[rank & SLOT_MASK]);
+        let other = self.values[other_slot & SLOT_MASK];
+        (other < value) | ((other == value) & (other_slot < slot))
+    }
+
+    /// How many of the first `size` entries come before either of two values in a slot: two binary searches side by side,
+    /// since neither waits for the other, and without branches that depend on the data.
+    #[inline]
+    fn ranks_of(&self, mut size: usize, one: f64, other: f64, slot: usize) -> (usize, usize) {
+        if size == 0 {
+            return (0, 0);
+        }
+        let (mut first, mut second) = (0, 0);
+        while size > 1 {
+            let half = size / 2;
+            first += if self.before(first + half, one, slot) { half } else { 0 };
+            second += if self.before(second + half, other, slot) { half } else { 0 };
+            size -= half;
+        }
+        (first + usize::from(self.before(first, one, slot)), second + usize::from(self.before(second, other, slot)))
+    }
+}
 
 /// Median and scale of a window.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,8 +66,8 @@ pub struct Window {
     capacity: usize,
     /// The slot that the next value takes.
     head: usize,
-    values: Vec<f64>,
-    order: Vec<u8>,
+    length: usize,
+    slots: Option<Box<Slots>>,
     /// How many of the lower half are among the nearest half: where the last search for the MAD ended, and the next begins.
     lower_share: usize,
 }
@@ -32,34 +76,35 @@ impl Window {
     /// An empty window of `capacity` values, which is held to 1 ..= [`MAX_WINDOW_POINTS`].
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.clamp(1, MAX_WINDOW_POINTS);
-        Self { capacity, head: 0, values: Vec::new(), order: Vec::new(), lower_share: 0 }
+        Self { capacity, head: 0, length: 0, slots: None, lower_share: 0 }
     }
 
     /// How many values it holds.
     pub fn len(&self) -> usize {
-        self.values.len()
+        self.length
     }
 
     /// Whether it holds none.
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.length == 0
     }
 
     /// Whether the next value replaces the oldest.
     pub fn is_full(&self) -> bool {
-        self.values.len() == self.capacity
+        self.length == self.capacity
     }
 
     /// The values in the order they came.
     pub fn chronological(&self) -> impl Iterator<Item = f64> + '_ {
-        let (newer, older) = if self.is_full() { self.values.split_at(self.head) } else { (&[][..], &self.values[..]) };
+        let values = &self.slots().values[..self.length];
+        let (newer, older) = if self.is_full() { values.split_at(self.head) } else { (&[][..], values) };
         older.iter().chain(newer).copied()
     }
 
     /// The value of a rank, 0 being the smallest. The rank must be below `len`.
     #[inline]
     pub fn ranked(&self, rank: usize) -> f64 {
-        self.values[usize::from(self.order[rank])]
+        self.slots().ranked(rank)
     }
 
     /// Forgets everything.
@@ -70,77 +115,54 @@ impl Window {
     /// Takes a finite value; gives its rank.
     pub fn push(&mut self, value: f64) -> usize {
         debug_assert!(value.is_finite());
-        let slot = self.head;
-        let rank = if self.is_full() {
-            let (old, new) = self.ranks_of(self.values[slot], value, slot);
-            self.values[slot] = value;
+        let (slot, length, full) = (self.head, self.length, self.is_full());
+        let slots = self.slots.get_or_insert_with(|| Box::new(NO_SLOTS.clone()));
+        let rank = if full {
+            let (old, new) = slots.ranks_of(length, slots.values[slot & SLOT_MASK], value, slot);
             // `new` counted the old entry when that lies below it.
             if new > old {
-                self.order.copy_within(old + 1..new, old);
-                self.order[new - 1] = slot as u8;
+                slots.order.copy_within(old + 1..new, old);
                 new - 1
             } else {
-                self.order.copy_within(new..old, new + 1);
-                self.order[new] = slot as u8;
+                slots.order.copy_within(new..old, new + 1);
                 new
             }
         } else {
-            let (_, rank) = self.ranks_of(value, value, slot);
-            if self.values.is_empty() {
-                self.values.reserve_exact(self.capacity);
-                self.order.reserve_exact(self.capacity);
-            }
-            self.values.push(value);
-            self.order.insert(rank, slot as u8);
+            let (_, rank) = slots.ranks_of(length, value, value, slot);
+            slots.order.copy_within(rank..length, rank + 1);
+            self.length += 1;
             rank
         };
+        slots.values[slot & SLOT_MASK] = value;
+        slots.order[rank & SLOT_MASK] = slot as u8;
         self.head = if slot + 1 == self.capacity { 0 } else { slot + 1 };
         rank
     }
 
-    /// How many entries come before either of two values in a slot: two binary searches side by side, since neither
-    /// waits for the other, and without branches that depend on the data.
     #[inline]
-    fn ranks_of(&self, one: f64, other: f64, slot: usize) -> (usize, usize) {
-        let mut size = self.order.len();
-        if size == 0 {
-            return (0, 0);
-        }
-        let (mut first, mut second) = (0, 0);
-        while size > 1 {
-            let half = size / 2;
-            first += if self.before(first + half, one, slot) { half } else { 0 };
-            second += if self.before(second + half, other, slot) { half } else { 0 };
-            size -= half;
-        }
-        (first + usize::from(self.before(first, one, slot)), second + usize::from(self.before(second, other, slot)))
-    }
-
-    #[inline]
-    fn before(&self, rank: usize, value: f64, slot: usize) -> bool {
-        let other_slot = usize::from(self.order[rank]);
-        let other = self.values[other_slot];
-        (other < value) | ((other == value) & (other_slot < slot))
+    fn slots(&self) -> &Slots {
+        self.slots.as_deref().unwrap_or(&NO_SLOTS)
     }
 
     /// Median and MAD, exact: for an even number of values both are the mean of the two middle ones. None when empty.
     pub fn centre(&mut self) -> Option<Centre> {
-        let count = self.values.len();
+        let count = self.length;
         if count == 0 {
             return None;
         }
+        let slots = self.slots();
         let half = count / 2;
         let odd = count % 2 == 1;
-        let median = if odd { self.ranked(half) } else { middle(self.ranked(half - 1), self.ranked(half)) };
-        if self.ranked(0) == self.ranked(count - 1) {
+        let median = if odd { slots.ranked(half) } else { middle(slots.ranked(half - 1), slots.ranked(half)) };
+        if slots.ranked(0) == slots.ranked(count - 1) {
             return Some(Centre { median, mad: 0.0 });
         }
         // The deviations below the median (nearest first: ranks half-1, half-2 …) and above it (half, half+1 …) are two
         // sorted lists. Of the `half` smallest deviations, `share` lie below and `half - share` above.
         let (lower, upper) = (half, count - half);
         let mut share = self.lower_share.clamp(half.saturating_sub(upper), lower.min(half));
-        let below = |i: usize| median - self.ranked(half - 1 - i);
-        let above = |j: usize| self.ranked(half + j) - median;
+        let below = |i: usize| median - slots.ranked(half - 1 - i);
+        let above = |j: usize| slots.ranked(half + j) - median;
         while share > half.saturating_sub(upper) && half - share < upper && below(share - 1) > above(half - share) {
             share -= 1;
         }
@@ -167,13 +189,14 @@ impl Window {
 
     /// The smallest distance from the value of a rank to a different neighbour in rank; infinite when there is none.
     pub fn neighbour_gap(&self, rank: usize) -> f64 {
-        let value = self.ranked(rank);
+        let slots = self.slots();
+        let value = slots.ranked(rank);
         let mut gap = f64::INFINITY;
-        if rank > 0 && self.ranked(rank - 1) < value {
-            gap = value - self.ranked(rank - 1);
+        if rank > 0 && slots.ranked(rank - 1) < value {
+            gap = value - slots.ranked(rank - 1);
         }
-        if rank + 1 < self.values.len() && self.ranked(rank + 1) > value {
-            gap = gap.min(self.ranked(rank + 1) - value);
+        if rank + 1 < self.length && slots.ranked(rank + 1) > value {
+            gap = gap.min(slots.ranked(rank + 1) - value);
         }
         gap
     }
