@@ -17,6 +17,9 @@ use tandem_sdk::{
 /// Milliseconds in a second.
 const MILLIS_PER_SECOND: i64 = 1_000;
 
+/// The number of the lowest severity.
+const LEVEL_INFO: Level = 0;
+
 /// What an update did, beside the state.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -209,6 +212,11 @@ impl<'u> Update<'u> {
         let opened_at = |key: &String| self.state.incidents.get(key).map_or(0, |incident| incident.opened_at);
         let mut homes: Vec<(i64, String)> = homes.into_iter().map(|key| (opened_at(&key), key)).collect();
         homes.sort();
+        if record.level == LEVEL_INFO {
+            // Mere information may lie beside a fault; it does not make one of two.
+            homes.retain(|(_, key)| present.is_none_or(|present| present == key));
+            homes.truncate(1);
+        }
         homes.into_iter().map(|(_, key)| key).collect()
     }
 

@@ -131,6 +131,18 @@ fn unrelated_faults_at_the_same_time_stay_apart_and_a_healthy_hub_glues_nothing(
 }
 
 #[test]
+fn mere_information_about_a_hub_joins_one_incident_and_unites_none() {
+    let mut session = Session::new(SITE);
+    session.alerts(vec![
+        alert("gpu:a/0", "gpu.xid.79", Critical, 0),
+        alert("gpu:a/1", "gpu.xid.48", Critical, 0),
+        alert("host:a", "host.restarted", Severity::Info, 1_000),
+    ]);
+    let sizes: Vec<usize> = session.incidents().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [2, 1]);
+}
+
+#[test]
 fn a_cause_that_is_noticed_last_brings_its_incidents_together() {
     let mut session = Session::new(SITE);
     let first = session.alerts(vec![alert("gpu:a/0", "gpu.telemetry.down", Warning, 0)]);
