@@ -130,6 +130,11 @@ pub struct OpenedWatch {
 
 /// A living watch, sharded over several instances by the runtime. A trap costs one shard, which is repaired from its last
 /// snapshot with findings muted; a group that traps again is left out and named in `failed`.
+///
+/// A group named in `Observation::failed` has left the watch: it must join again before it is observed again. That holds
+/// also for groups that could not join (they are named in the next observation), and for groups whose state a new version
+/// refused. When the plugin is swapped the watch goes on with the new version and the states of the old one.
+/// An `Err` of a call as a whole (the plugin waits or is quarantined) leaves the groups as they were.
 pub trait Watch: Send {
     /// Groups begin to be watched, with history to learn from.
     fn join<'a>(&'a mut self, groups: Vec<Group>, history: Vec<Frame>) -> BoxFuture<'a, Result<(), Failure>>;

@@ -53,6 +53,7 @@ impl CompiledCache {
             return Ok((component, Origin::Cache));
         }
         let compiled = engine.precompile_component(bytes)?;
+        give_back_freed_memory();
         if let Err(error) = self.keep(&path, &compiled) {
             // A full or read-only disk costs the next start some time, nothing more.
             tracing::warn!(path = %path.display(), %error, "the compiled component could not be kept for the next start");
@@ -107,6 +108,16 @@ impl CompiledCache {
             fs::remove_file(&path)?;
         }
         Ok(())
+    }
+}
+
+/// Compiling a large component takes hundreds of megabytes for seconds, which glibc's allocator keeps for later; nothing of
+/// the kind comes later.
+fn give_back_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: `malloc_trim` may be called at any time from any thread; it only returns free pages to the system.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 

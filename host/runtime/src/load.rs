@@ -13,7 +13,7 @@ use crate::{
     },
     convert::{Check, about},
     grants::{OperatorGrants, granted},
-    imports::{HostState, PluginContext},
+    imports::{self, HostState, PluginContext},
     instance::{Identity, Instance},
     kinds,
     plugin::{Plugin, Prepared, Shown},
@@ -27,7 +27,10 @@ use tandem_domain::{
     Failure, FailureCode,
     plugin::{Description, PluginKind, PluginState},
 };
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::{
+    Engine,
+    component::{Component, InstancePre, Linker},
+};
 
 /// Memory of one instance of a compiled plugin, unless the operator says otherwise.
 const DEFAULT_MEMORY_BYTES: u64 = 64 << 20;
@@ -118,7 +121,7 @@ impl Loading<'_> {
             .compiled
             .component(&self.core.engine, digest, bytes)
             .map_err(|error| self.unfit(format!("the component does not compile: {}", chain(&error))))?;
-        let pure = self.link(&self.pure_linker(&shape, &component)?, &component)?;
+        let pure = self.link(if shape::does_io(shape.kind) { &self.core.linker_muted } else { &self.core.linker_pure }, &component)?;
         self.step(PluginState::Canary);
         let description = self.describe(&pure, &shape)?;
         self.take_name(&description);
@@ -160,15 +163,6 @@ impl Loading<'_> {
             memory_limit_bytes: identity.memory_limit_bytes,
             assets,
         }
-    }
-
-    /// For kinds that do IO, what they import for it traps when called purely.
-    fn pure_linker(&self, shape: &Shape, component: &Component) -> Result<Linker<HostState>, Failure> {
-        let mut linker = self.core.linker_pure.clone();
-        if shape::does_io(shape.kind) {
-            linker.define_unknown_imports_as_traps(component).map_err(|error| self.does_not_link(&error))?;
-        }
-        Ok(linker)
     }
 
     fn link(&self, linker: &Linker<HostState>, component: &Component) -> Result<InstancePre<HostState>, Failure> {
@@ -297,6 +291,20 @@ impl Loading<'_> {
             PluginKind::DriftMetric | PluginKind::DeploymentTarget => Ok(()),
         }
     }
+}
+
+/// The pure linker with what kinds that do IO import beside it, so that their pure halves (mapping, describing) can be
+/// linked at all: files trap, and a request finds no client behind it.
+pub(crate) fn linker_muted(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
+    let mut linker = imports::linker_pure(engine)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_sync(&mut linker)?;
+    let mut files = linker.instance("tandem:plugin/files@1.0.0")?;
+    for function in ["read", "names", "link", "space"] {
+        files.func_new(function, move |_, _, _, _| {
+            Err(wasmtime::Error::msg(format!("files.{function} is for `collect`; mapping and describing are pure")))
+        })?;
+    }
+    Ok(linker)
 }
 
 fn memory_limit(shape: &Shape, settings: &PluginSettings) -> u64 {

@@ -80,6 +80,8 @@ pub struct Runtime {
 pub(crate) struct Core {
     pub(crate) engine: Engine,
     pub(crate) linker_pure: Linker<HostState>,
+    /// For the pure halves of kinds that do IO.
+    pub(crate) linker_muted: Linker<HostState>,
     pub(crate) linker_io: Linker<HostState>,
     pub(crate) budget: Arc<MemoryBudget>,
     pub(crate) compiled: CompiledCache,
@@ -104,6 +106,7 @@ impl Runtime {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let core = Core {
             linker_pure: imports::linker_pure(&engine).map_err(linking)?,
+            linker_muted: load::linker_muted(&engine).map_err(linking)?,
             linker_io: imports::linker_io(&engine).map_err(linking)?,
             budget: options.memory_budget,
             compiled: CompiledCache::new(&options.data_dir),

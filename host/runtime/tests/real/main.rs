@@ -85,7 +85,8 @@ async fn runtime_with(names: &[&str]) -> Option<(Runtime, tempfile::TempDir)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mapper_gives_a_gpu_its_meaning_and_a_collector_reads_this_machine() {
-    let Some((runtime, _data)) = runtime_with(&["collector-gpu", "collector-host"]).await else { return };
+    let plugins = ["collector-gpu", "collector-host", "collector-power", "target-open-inference"];
+    let Some((runtime, _data)) = runtime_with(&plugins).await else { return };
     let labels = [("gpu", "0"), ("UUID", "GPU-6f1c"), ("device", "nvidia0"), ("modelName", "H100"), ("Hostname", "node-1")];
     let series = SeriesDescription {
         metric: "DCGM_FI_DEV_GPU_TEMP".into(),
