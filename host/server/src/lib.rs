@@ -1,1 +1,13 @@
-//! Under construction.
+//! The `tandem` server: configuration, wiring, command line. Everything else lies in the rooms.
+
+pub mod bundled;
+pub mod cli;
+mod clock;
+pub mod config;
+mod grants;
+mod metrics;
+mod running;
+mod serve;
+
+pub use clock::SystemClock;
+pub use serve::{Server, ServerOptions, StartError};

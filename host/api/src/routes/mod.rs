@@ -1,0 +1,115 @@
+//! The one table of routes: each with the permission it needs. A new resource is its own file and one line here.
+
+mod alerts;
+mod deployments;
+mod drift;
+mod entities;
+mod events;
+mod findings;
+mod health;
+mod hooks;
+mod incidents;
+mod plugins;
+mod predictions;
+mod series;
+mod targets;
+mod verdict;
+
+pub(crate) use plugins::state_word;
+pub(crate) use verdict::verdicts_now;
+
+use crate::{
+    access::{self, Access, Permission},
+    console,
+    state::ApiState,
+};
+use axum::{
+    Json, Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderValue, header},
+    middleware,
+    routing::get,
+};
+use std::sync::Arc;
+use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
+use utoipa::OpenApi;
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt},
+    routes,
+};
+
+/// Longest request body, in bytes: some ten thousand predictions of a hundred features.
+const MAX_BODY_BYTES: usize = 32 << 20;
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Tandem",
+    description = "Is the model working, and is the infrastructure behind it healthy? Times are RFC 3339 in answers, and \
+                   RFC 3339 or Unix seconds in requests. Lists answer `items` and `next_cursor`."
+))]
+struct Document;
+
+/// The routes under `/` with their permissions.
+fn table() -> OpenApiRouter<ApiState> {
+    use Permission::{Deploy, Ingest, Read, ReadHealth, Respond};
+    let guarded = |permission: Permission, route: UtoipaMethodRouter<ApiState>| {
+        route.layer(middleware::from_fn_with_state(permission, access::require))
+    };
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(guarded(ReadHealth, routes!(health::alive)))
+        .routes(guarded(ReadHealth, routes!(health::ready)))
+        .routes(guarded(ReadHealth, routes!(health::metrics)))
+        .routes(guarded(Read, routes!(entities::list)))
+        .routes(guarded(Read, routes!(entities::one)))
+        .routes(guarded(Read, routes!(entities::relations)))
+        .routes(guarded(Read, routes!(series::list)))
+        .routes(guarded(Read, routes!(series::points)))
+        .routes(guarded(Read, routes!(events::list)))
+        .routes(guarded(Read, routes!(findings::list)))
+        .routes(guarded(Read, routes!(alerts::list)))
+        .routes(guarded(Read, routes!(alerts::one)))
+        .routes(guarded(Read, routes!(incidents::list)))
+        .routes(guarded(Read, routes!(incidents::one)))
+        .routes(guarded(Respond, routes!(incidents::acknowledge)))
+        .routes(guarded(Respond, routes!(incidents::resolve)))
+        .routes(guarded(Read, routes!(plugins::list)))
+        .routes(guarded(Read, routes!(plugins::one)))
+        .routes(guarded(Read, routes!(targets::list)))
+        .routes(guarded(Read, routes!(predictions::list)))
+        .routes(guarded(Ingest, routes!(predictions::accept)))
+        .routes(guarded(Ingest, routes!(predictions::accept_labels)))
+        .routes(guarded(Read, routes!(drift::list)))
+        .routes(guarded(Read, routes!(drift::one)))
+        .routes(guarded(Read, routes!(deployments::list)))
+        .routes(guarded(Read, routes!(deployments::one)))
+        .routes(guarded(Deploy, routes!(deployments::request)))
+        .routes(guarded(Deploy, routes!(deployments::abort)))
+        .routes(guarded(Read, routes!(verdict::all)))
+        .routes(guarded(Ingest, routes!(hooks::receive)))
+}
+
+/// The OpenAPI document, made from the handlers.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    table().into_openapi()
+}
+
+/// The whole router.
+pub fn router(state: ApiState, access: Access) -> Router {
+    let (router, document) = table().split_for_parts();
+    let document = Arc::new(document);
+    let read = middleware::from_fn_with_state(Permission::Read, access::require);
+    router
+        .route("/api/v1/openapi.json", get(move || async move { Json((*document).clone()) }).layer(read.clone()))
+        .route("/", get(console::overview).layer(read.clone()))
+        .route("/console.css", get(console::style).layer(read))
+        .fallback(health::no_such_route)
+        .with_state(state)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn_with_state(Arc::new(access), access::admit))
+        .layer(SetResponseHeaderLayer::overriding(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"),
+        ))
+        .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
+        .layer(CatchPanicLayer::new())
+}

@@ -1,0 +1,150 @@
+//! `tandem.toml`: every key optional, unknown keys are errors. The server only composes; what a room is told, the room's own
+//! config type says, with its defaults and checks.
+
+mod explain;
+mod plugins;
+
+pub use explain::ConfigError;
+pub use plugins::{Bytes, PluginConfig};
+
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+/// The whole configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the server listens. Only loopback as long as there are no tokens.
+    pub listen: SocketAddr,
+    /// The folder of the store, the cache of compiled plugins, and `plugins/`.
+    pub data: PathBuf,
+    /// What the server logs: `error`, `warn`, `info`, `debug`, or filters such as `info,tandem_gather=debug`.
+    pub log: String,
+    /// Prometheus and OpenMetrics endpoints to scrape.
+    pub scrape: Vec<tandem_gather::ScrapeConfig>,
+    /// What no metrics endpoint gives. Without any, every bundled collector that reads local files reads this machine.
+    pub collect: Option<Vec<tandem_gather::CollectConfig>>,
+    /// What the operator says of plugins, by name: grants, limits, configuration.
+    pub plugins: BTreeMap<String, PluginConfig>,
+    /// Relations that no collector can see, such as which hosts a UPS feeds.
+    pub relation: Vec<tandem_aiops::RelationConfig>,
+    /// Webhooks on incident open and resolve, by name.
+    pub notify: BTreeMap<String, tandem_aiops::ReceiverConfig>,
+    /// The AIOps rooms.
+    pub aiops: tandem_aiops::AiopsConfig,
+    /// The MLOps rooms.
+    pub mlops: tandem_mlops::MlopsConfig,
+    /// How long samples are kept, and how much memory things may take.
+    pub limits: LimitsConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8420)),
+            data: PathBuf::from("./data"),
+            log: "info".into(),
+            scrape: Vec::new(),
+            collect: None,
+            plugins: BTreeMap::new(),
+            relation: Vec::new(),
+            notify: BTreeMap::new(),
+            aiops: Default::default(),
+            mlops: Default::default(),
+            limits: LimitsConfig::default(),
+        }
+    }
+}
+
+/// Limits of the whole server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// Linear memory of all plugin instances together.
+    pub plugin_memory: Bytes,
+    /// The store's page cache.
+    pub store_cache: Bytes,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self { plugin_memory: Bytes(2 << 30), store_cache: Bytes(32 << 20) }
+    }
+}
+
+impl Config {
+    /// Reads and checks a file; the defaults when no path is given and there is no `tandem.toml` here.
+    ///
+    /// # Errors
+    /// Names the file, the line, the key, and the remedy.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let (path, required) = path.map_or((Path::new("tandem.toml"), false), |path| (path, true));
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => return Ok(Self::default()),
+            Err(error) => return Err(ConfigError::unreadable(path, &error)),
+        };
+        let config = Self::parse(path, &text)?;
+        Ok(config)
+    }
+
+    /// Parses and checks the text of a file.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let config: Config = toml::from_str(text).map_err(|error| ConfigError::from_toml(path, text, &error))?;
+        config.check().map_err(|(key, problem)| ConfigError::at_key(path, text, &key, &problem))?;
+        Ok(config)
+    }
+
+    /// Checks the address alone, for one that was given on the command line.
+    ///
+    /// # Errors
+    /// When it is reachable from other machines.
+    pub fn check_listen(&self) -> Result<(), ConfigError> {
+        self.listens_on_loopback().map_err(|problem| ConfigError { path: "--listen".into(), line: None, problem })
+    }
+
+    fn listens_on_loopback(&self) -> Result<(), String> {
+        if self.listen.ip().is_loopback() {
+            return Ok(());
+        }
+        Err(format!(
+            "{} is reachable from other machines, and this version has no tokens to tell them apart: listen on \
+             loopback (listen = \"127.0.0.1:{}\") and put a proxy that authenticates in front",
+            self.listen,
+            self.listen.port()
+        ))
+    }
+
+    /// What the shapes alone do not say.
+    fn check(&self) -> Result<(), (String, String)> {
+        self.listens_on_loopback().map_err(|problem| ("listen".to_owned(), problem))?;
+        for (index, scrape) in self.scrape.iter().enumerate() {
+            scrape.validate().map_err(|problem| (format!("scrape.{index}"), problem))?;
+        }
+        for (index, collect) in self.collect.iter().flatten().enumerate() {
+            collect.validate().map_err(|problem| (format!("collect.{index}"), problem))?;
+        }
+        for (name, plugin) in &self.plugins {
+            plugin.validate().map_err(|problem| (format!("plugins.{name}"), problem))?;
+        }
+        for (name, receiver) in &self.notify {
+            receiver.validate().map_err(|problem| (format!("notify.{name}"), problem))?;
+        }
+        for (index, relation) in self.relation.iter().enumerate() {
+            relation.validate().map_err(|problem| (format!("relation.{index}"), problem))?;
+        }
+        self.aiops.validate().map_err(|problem| ("aiops".into(), problem))?;
+        self.mlops.validate().map_err(|problem| ("mlops".into(), problem))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,30 @@
+//! What a person who mistypes something is told.
+
+use super::*;
+
+fn problem(text: &str) -> String {
+    Config::parse(Path::new("tandem.toml"), text).expect_err("wrong").to_string()
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    let config = Config::parse(Path::new("tandem.toml"), "").expect("fine");
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8420");
+    assert!(config.collect.is_none());
+}
+
+#[test]
+fn an_unknown_key_names_line_and_nearest_known_one() {
+    let said = problem("data = \"./d\"\nlissten = \"127.0.0.1:1\"\n");
+    assert_eq!(said, "tandem.toml:2: unknown key `lissten`; did you mean `listen`?");
+    let said = problem("[plugins.collector-power]\nalow_http = [\"10.0.0.0/8\"]\n");
+    assert_eq!(said, "tandem.toml:2: unknown key `alow_http`; did you mean `allow_http`?");
+}
+
+#[test]
+fn a_wrong_value_names_line_and_remedy() {
+    let said = problem("[plugins.x]\nmemory = \"64 MB\"\n");
+    assert!(said.starts_with("tandem.toml:2:") && said.contains("64MiB"), "{said}");
+    let said = problem("listen = \"0.0.0.0:8420\"\n");
+    assert!(said.starts_with("tandem.toml:1: listen:") && said.contains("127.0.0.1:8420"), "{said}");
+}

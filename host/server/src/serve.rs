@@ -1,0 +1,241 @@
+//! The whole server, wired in one straight line: store → runtime → plugins → rooms → API.
+
+use crate::{
+    SystemClock, bundled,
+    config::{Config, ConfigError},
+    grants,
+    metrics::OwnMetrics,
+    running::Tasks,
+};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tandem_aiops::{Chain, ChainConfig, Ports};
+use tandem_api::{Access, ApiState, Readiness};
+use tandem_domain::{
+    http::HttpClient,
+    ports::{Collectors, PluginCatalogue},
+    time::Clock,
+};
+use tandem_egress::EgressClient;
+use tandem_gather::{CollectConfig, Gather, GatherMetrics, GatherPorts, Receiver};
+use tandem_mlops::{Mlops, MlopsPorts};
+use tandem_runtime::{FolderWatch, MemoryBudget, PluginSource, Runtime, RuntimeOptions};
+use tandem_store::{Store, StoreOptions};
+use tokio::net::TcpListener;
+
+/// How often the store is maintained.
+const MAINTAIN_EVERY: Duration = Duration::from_secs(5);
+/// Plugin instances that may live at once; wasmtime's pool is sized by it.
+const MAX_PLUGIN_INSTANCES: u32 = 256;
+
+/// What is different in tests.
+pub struct ServerOptions {
+    /// The configuration.
+    pub config: Config,
+    /// The store, when it is not to be opened in the data folder.
+    pub store: Option<Store>,
+    /// Components in place of the bundled ones.
+    pub components: Option<Vec<(String, Vec<u8>)>>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl ServerOptions {
+    /// The server as it is run.
+    pub fn new(config: Config) -> Self {
+        Self { config, store: None, components: None, clock: Arc::new(SystemClock) }
+    }
+}
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] tandem_store::OpenError),
+    /// The store, while starting.
+    #[error(transparent)]
+    Write(#[from] tandem_store::WriteError),
+    /// The runtime.
+    #[error(transparent)]
+    Runtime(#[from] tandem_runtime::RuntimeError),
+    /// The address.
+    #[error("{address} cannot be listened on: {error}; stop what listens there, or give another address in `listen`")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// Anything else.
+    #[error("{0:#}")]
+    Other(#[from] anyhow::Error),
+}
+
+/// A running server.
+pub struct Server {
+    address: SocketAddr,
+    tasks: Tasks,
+    store: Store,
+    runtime: Runtime,
+    _plugins: FolderWatch,
+}
+
+impl Server {
+    /// Starts everything; answers when the server is ready.
+    ///
+    /// # Errors
+    /// Says what is wrong and what to do; nothing is left running.
+    pub async fn start(options: ServerOptions) -> Result<Self, StartError> {
+        let ServerOptions { config, store, components, clock } = options;
+        // The address first: what is taken is known before anything is opened.
+        let listener = TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen { address: config.listen, error })?;
+        let address = listener.local_addr().map_err(|error| StartError::Listen { address: config.listen, error })?;
+        let store = match store {
+            Some(store) => store,
+            None => {
+                let cache_bytes = usize::try_from(config.limits.store_cache.0).unwrap_or(usize::MAX);
+                Store::open(&config.data, StoreOptions { cache_bytes, ..StoreOptions::default() })?
+            }
+        };
+        let http: Arc<dyn HttpClient> = Arc::new(EgressClient::default());
+        let budget = MemoryBudget::new(config.limits.plugin_memory.0);
+        let runtime = Runtime::new(RuntimeOptions {
+            data_dir: config.data.clone(),
+            clock: clock.clone(),
+            http: http.clone(),
+            memory_budget: budget.clone(),
+            workers: None,
+            max_instances: MAX_PLUGIN_INSTANCES,
+            seed: u64::from(std::process::id()),
+        })?;
+        let plugins = load_plugins(&runtime, &config, components).await?;
+
+        let mut tasks = Tasks::new();
+        let stop = tasks.stop_signal();
+        let gather_metrics = Arc::new(GatherMetrics::default());
+        let ports = GatherPorts {
+            store: store.clone(),
+            http: http.clone(),
+            collectors: Arc::new(runtime.clone()),
+            clock: clock.clone(),
+            metrics: gather_metrics.clone(),
+        };
+        let collects = config.collect.clone().unwrap_or_else(|| local_collections(&runtime));
+        let mut gather = Gather::new(ports, &config.scrape, &collects);
+        gather.announce().await?;
+        tasks.start("gather", gather.run(stop.clone()));
+        let aiops = Chain::new(
+            store.clone(),
+            Ports {
+                mappers: Arc::new(runtime.clone()),
+                detectors: Arc::new(runtime.clone()),
+                correlators: Arc::new(runtime.clone()),
+                http,
+            },
+            ChainConfig {
+                rooms: config.aiops.clone(),
+                relations: config.relation.clone(),
+                receivers: config.notify.clone(),
+                console_url: format!("http://{address}"),
+            },
+        );
+        let aiops_metrics = aiops.metrics();
+        tasks.start("aiops", aiops.run(clock.clone(), stop.clone()));
+        let mlops = Mlops::new(
+            MlopsPorts {
+                store: store.clone(),
+                metrics: Arc::new(runtime.clone()),
+                targets: Arc::new(runtime.clone()),
+                clock: clock.clone(),
+            },
+            &config.mlops,
+        );
+        tasks.start("mlops", mlops.run(stop.clone()));
+        tasks.start("maintain", maintain(store.clone(), clock.clone(), stop.clone()));
+
+        let readiness = Arc::new(Readiness::default());
+        let catalogue: Arc<dyn PluginCatalogue> = Arc::new(runtime.clone());
+        let state = ApiState {
+            receiver: Arc::new(Receiver::new(store.clone(), Arc::new(runtime.clone()), clock.clone(), gather_metrics.clone())),
+            metrics: Arc::new(OwnMetrics {
+                store: store.clone(),
+                gather: gather_metrics,
+                aiops: aiops_metrics,
+                catalogue: catalogue.clone(),
+                budget,
+            }),
+            store: store.clone(),
+            catalogue,
+            targets: Arc::new(runtime.clone()),
+            clock,
+            readiness: readiness.clone(),
+        };
+        let router = tandem_api::router(state, Access::for_listener(address));
+        tasks.start("api", tandem_api::serve(listener, router, stop));
+        readiness.set(true);
+        Ok(Self { address, tasks, store, runtime, _plugins: plugins })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Its runtime.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Stops everything in the reverse order.
+    pub async fn stop(self) {
+        self.tasks.stop().await;
+    }
+}
+
+/// The bundled plugins, then those of the data folder, which stand in for bundled ones of the same name.
+async fn load_plugins(
+    runtime: &Runtime,
+    config: &Config,
+    components: Option<Vec<(String, Vec<u8>)>>,
+) -> Result<FolderWatch, StartError> {
+    let folder = config.data.join("plugins");
+    let settings = grants::settings(config, &folder, true)?;
+    let source = |name: String, bytes: Arc<[u8]>| PluginSource { name, origin: bundled::ORIGIN.into(), bytes, settings: settings.clone() };
+    let sources: Vec<PluginSource> = match components {
+        Some(components) => components.into_iter().map(|(name, bytes)| source(name, bytes.into())).collect(),
+        None => bundled::COMPONENTS.iter().map(|(name, bytes)| source((*name).to_owned(), Arc::from(*bytes))).collect(),
+    };
+    // A plugin that fails is shown as failed and stops no other, and not the server.
+    runtime.load_all(sources).await;
+    Ok(runtime.watch_folder(folder.clone(), grants::settings(config, &folder, false)?).await)
+}
+
+/// Without any `[[collect]]`, every collector that was granted files reads this machine.
+fn local_collections(runtime: &Runtime) -> Vec<CollectConfig> {
+    let reads_files = |name: &str| {
+        let statuses = runtime.statuses();
+        statuses.iter().any(|status| status.name == name && status.granted.iter().any(|granted| granted.name == "file"))
+    };
+    let live = runtime.collectors().into_iter().map(|plugin| plugin.name);
+    live.filter(|name| reads_files(name)).map(CollectConfig::this_machine).collect()
+}
+
+async fn maintain(store: Store, clock: Arc<dyn Clock>, mut stop: tokio::sync::watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(MAINTAIN_EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        if let Err(error) = store.maintain(clock.now()).await {
+            tracing::error!("the store could not be maintained and will be tried again: {error}");
+        }
+    }
+}
