@@ -29,8 +29,10 @@ use tables::{PendingTarget, target_text};
 use tandem_domain::{Timestamp, ports::Mappers};
 use tandem_store::{ReadError, Store};
 
-/// Targets shown in one pass, so that no pass takes long.
-const TARGETS_PER_PASS: usize = 8;
+/// Series looked at in one pass, so that no pass takes long; a target is always shown whole.
+const SERIES_PER_PASS: usize = 4_000;
+/// Targets shown in one pass, however small.
+const TARGETS_PER_PASS: usize = 64;
 /// Most targets that may wait; they are small records and all are looked at.
 const MAX_WAITING: usize = 100_000;
 /// How often labels of targets are compared with those last shown.
@@ -138,16 +140,17 @@ impl MapRoom {
         let mut due: Vec<_> =
             waiting.into_iter().map(|pending| (rules::due_at(&pending, &self.config), pending)).collect();
         due.sort_by_key(|(at, pending)| (*at, target_text(&pending.target)));
+        let mut series = 0;
         for (number, (at, pending)) in due.into_iter().enumerate() {
             if at > now {
                 progress.wake(at);
                 break;
             }
-            if number == TARGETS_PER_PASS {
+            if number == TARGETS_PER_PASS || series >= SERIES_PER_PASS {
                 progress.more = true;
                 break;
             }
-            show::show(&self.store, self.mappers.as_ref(), &live, pending, now, &self.metrics).await?;
+            series += show::show(&self.store, self.mappers.as_ref(), &live, pending, now, &self.metrics).await?;
             progress.worked = true;
         }
         Ok(progress)

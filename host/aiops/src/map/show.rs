@@ -79,7 +79,8 @@ fn look(read: &ReadTx, pending: &PendingTarget) -> Result<Known, ReadError> {
     })
 }
 
-/// Shows a target to the mappers that must see it. A mapper that fails is noted and keeps its earlier word.
+/// Shows a target to the mappers that must see it; answers how many series it has. A mapper that fails is noted and keeps
+/// its earlier word.
 pub async fn show(
     store: &Store,
     mappers: &dyn Mappers,
@@ -87,7 +88,7 @@ pub async fn show(
     pending: PendingTarget,
     now: Timestamp,
     metrics: &MapMetrics,
-) -> Result<(), RoomError> {
+) -> Result<usize, RoomError> {
     let looked_at = pending.clone();
     let known = reading(store, move |read| look(read, &looked_at)).await?;
     let retried = |name: &str| known.failures.get(name).is_some_and(|failure| failure.retry_at <= now);
@@ -118,9 +119,10 @@ pub async fn show(
             }
         }
     }
+    let series = known.series.len();
     let changed = write(store, known, answers, Failures { new: failures, over }, pending, now).await?;
     metrics.meanings.add(changed);
-    Ok(())
+    Ok(series)
 }
 
 async fn ask(
