@@ -16,7 +16,10 @@ fn main() {
     let mut components: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|e| e == "wasm")).collect();
     components.sort();
     if components.is_empty() {
-        println!("cargo:warning=no components in {}: this server will have no bundled plugins; run `make build`", folder.display());
+        println!(
+            "cargo:warning=no components in {}: this server will have no bundled plugins; run `make build`",
+            folder.display()
+        );
     }
     let mut list = String::from("&[\n");
     for path in components {

@@ -85,7 +85,8 @@ fn crates_know_only_what_the_design_lets_them_know() {
     let dependencies = dependencies();
     let mut broken = Vec::new();
     for (name, allowed) in EDGES {
-        let named = dependencies.get(name).unwrap_or_else(|| panic!("crate {name} is gone: change the design and this list"));
+        let named =
+            dependencies.get(name).unwrap_or_else(|| panic!("crate {name} is gone: change the design and this list"));
         for edge in named.iter().filter(|edge| edge.starts_with("tandem-") && !allowed.contains(&edge.as_str())) {
             broken.push(format!("{name} names {edge}, which the design does not allow"));
         }
@@ -101,14 +102,21 @@ fn crates_know_only_what_the_design_lets_them_know() {
 #[test]
 fn foreign_libraries_live_in_one_crate() {
     let mut broken = Vec::new();
-    for (name, named) in dependencies().iter().filter(|(name, _)| name.starts_with("tandem-") && !name.contains("tests")) {
+    for (name, named) in
+        dependencies().iter().filter(|(name, _)| name.starts_with("tandem-") && !name.contains("tests"))
+    {
         for (library, owner) in OWNED {
             if named.contains(library) && name != owner && !name.ends_with("-bench") {
                 broken.push(format!("{name} names {library}, which belongs to {owner}"));
             }
         }
         if name == "tandem-domain" {
-            broken.extend(named.iter().filter(|n| !["serde", "thiserror"].contains(&n.as_str())).map(|n| format!("domain names {n}")));
+            broken.extend(
+                named
+                    .iter()
+                    .filter(|n| !["serde", "thiserror"].contains(&n.as_str()))
+                    .map(|n| format!("domain names {n}")),
+            );
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));

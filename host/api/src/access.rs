@@ -82,7 +82,10 @@ impl Access {
             ));
         }
         let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
-        let own = origin.to_str().ok().and_then(|text| text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")));
+        let own = origin
+            .to_str()
+            .ok()
+            .and_then(|text| text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")));
         match own {
             Some(origin) if self.hosts.iter().any(|known| known.eq_ignore_ascii_case(origin)) => Ok(()),
             _ => Err(ApiError::new(
@@ -108,8 +111,12 @@ pub(crate) async fn admit(State(access): State<Arc<Access>>, mut request: Reques
 pub(crate) async fn require(State(permission): State<Permission>, request: Request, next: Next) -> Response {
     match request.extensions().get::<Principal>() {
         Some(principal) if principal.may(permission) => next.run(request).await,
-        _ => ApiError::new(ErrorCode::Forbidden, format!("this needs the permission {permission:?}"), "ask whoever runs this server")
-            .into_response(),
+        _ => ApiError::new(
+            ErrorCode::Forbidden,
+            format!("this needs the permission {permission:?}"),
+            "ask whoever runs this server",
+        )
+        .into_response(),
     }
 }
 

@@ -16,7 +16,11 @@ pub use routes::{openapi, router};
 pub use state::{ApiState, Readiness};
 
 /// Serves the routes on a listener until `stop` says so; requests under way come to their end.
-pub async fn serve(listener: tokio::net::TcpListener, router: axum::Router, mut stop: tokio::sync::watch::Receiver<bool>) {
+pub async fn serve(
+    listener: tokio::net::TcpListener,
+    router: axum::Router,
+    mut stop: tokio::sync::watch::Receiver<bool>,
+) {
     let stopped = async move {
         // An error means that the server is gone, which is a stop as well.
         let _ = stop.wait_for(|stop| *stop).await;

@@ -41,7 +41,10 @@ impl PageQuery {
             .as_deref()
             .map(|text| {
                 text.parse().map_err(|_| {
-                    ApiError::bad_request(format!("cursor {text:?} is not one of this list"), "pass next_cursor as it came")
+                    ApiError::bad_request(
+                        format!("cursor {text:?} is not one of this list"),
+                        "pass next_cursor as it came",
+                    )
                 })
             })
             .transpose()

@@ -79,7 +79,12 @@ async fn main() {
         let runtime = runtime(data.path());
         let started = began.elapsed();
         let outcomes = runtime.load_all(sources(folder)).await;
-        println!("{what}: {} plugins, engine {started:?}, ready {:?}, {}", outcomes.len(), began.elapsed(), resident_kib());
+        println!(
+            "{what}: {} plugins, engine {started:?}, ready {:?}, {}",
+            outcomes.len(),
+            began.elapsed(),
+            resident_kib()
+        );
         for failure in outcomes.into_iter().filter_map(Result::err) {
             println!("  failed: {failure}");
         }
@@ -145,6 +150,9 @@ async fn measure_detector(runtime: &Runtime, name: &str) {
             calls += 1;
         }
         let a_call = spent / calls;
-        println!("  {name} observe {points} points: {a_call:?} a call, {:.1} ns a point", a_call.as_nanos() as f64 / points as f64);
+        println!(
+            "  {name} observe {points} points: {a_call:?} a call, {:.1} ns a point",
+            a_call.as_nanos() as f64 / points as f64
+        );
     }
 }

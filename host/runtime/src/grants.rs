@@ -1,12 +1,7 @@
 //! Grants are two-sided: what a plugin asks for, and what the operator gives. Only what is in both is linked.
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use tandem_domain::{
-    Failure, FailureCode,
-    destination::DestinationGrant,
-    http::HttpGrant,
-    plugin::Capability,
-};
+use tandem_domain::{Failure, FailureCode, destination::DestinationGrant, http::HttpGrant, plugin::Capability};
 
 /// The value by which a plugin asks for the target being collected, whatever it is.
 const TARGET: &str = "target";
@@ -86,13 +81,20 @@ fn covers(wide: &str, narrow: &str) -> bool {
         Some((host, port)) => (host, port.parse().unwrap_or(0)),
         None => (narrow, 0),
     };
-    let destination = tandem_domain::destination::Destination { host: host.trim_matches(['[', ']']).to_lowercase(), port };
+    let destination =
+        tandem_domain::destination::Destination { host: host.trim_matches(['[', ']']).to_lowercase(), port };
     !narrow.contains('/') && !narrow.starts_with("*.") && grant.may_resolve(&destination)
 }
 
 /// What a plugin has during a call for a target; the operator gave the target by naming it.
-pub(crate) fn for_call(asked: &[Capability], granted: &[Capability], operator: &OperatorGrants, target: &str) -> Result<Grants, Failure> {
-    let wants_target = |name: &str| asked.iter().any(|capability| capability.name == name && capability.value == TARGET);
+pub(crate) fn for_call(
+    asked: &[Capability],
+    granted: &[Capability],
+    operator: &OperatorGrants,
+    target: &str,
+) -> Result<Grants, Failure> {
+    let wants_target =
+        |name: &str| asked.iter().any(|capability| capability.name == name && capability.value == TARGET);
     let of = |name: &str| -> Vec<String> {
         let mut patterns: Vec<String> = granted.iter().filter(|c| c.name == name).map(|c| c.value.clone()).collect();
         if wants_target(name) && !target.is_empty() {
@@ -101,7 +103,8 @@ pub(crate) fn for_call(asked: &[Capability], granted: &[Capability], operator: &
         patterns
     };
     let destinations = |name: &str| {
-        DestinationGrant::parse(&of(name)).map_err(|error| Failure::lasting(FailureCode::Misconfigured, error.to_string()))
+        DestinationGrant::parse(&of(name))
+            .map_err(|error| Failure::lasting(FailureCode::Misconfigured, error.to_string()))
     };
     Ok(Grants {
         http: HttpGrant { allow: of("http"), authority_pem: operator.authority_pem.clone() },
@@ -143,9 +146,14 @@ impl PathGrant {
         let mut set = GlobSetBuilder::new();
         for pattern in &patterns {
             // Only `*` is special, and it stays within its segment.
-            let escaped: String = pattern.chars().flat_map(|c| if "?[]{}!\\".contains(c) { vec!['\\', c] } else { vec![c] }).collect();
+            let escaped: String =
+                pattern.chars().flat_map(|c| if "?[]{}!\\".contains(c) { vec!['\\', c] } else { vec![c] }).collect();
             let glob = GlobBuilder::new(&escaped).literal_separator(true).backslash_escape(true).build();
-            set.add(glob.map_err(|error| Failure::lasting(FailureCode::Misconfigured, format!("path {pattern:?}: {error}")))?);
+            set.add(
+                glob.map_err(|error| {
+                    Failure::lasting(FailureCode::Misconfigured, format!("path {pattern:?}: {error}"))
+                })?,
+            );
         }
         let globs = set.build().map_err(|error| Failure::lasting(FailureCode::Misconfigured, error.to_string()))?;
         Ok(Self { patterns, globs })
@@ -161,7 +169,9 @@ impl PathGrant {
         let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
         self.patterns.iter().any(|pattern| {
             let mut wanted = pattern.split('/').filter(|segment| !segment.is_empty());
-            segments.iter().all(|segment| wanted.next().is_some_and(|w| w == "*" || w == *segment || segment_fits(w, segment)))
+            segments
+                .iter()
+                .all(|segment| wanted.next().is_some_and(|w| w == "*" || w == *segment || segment_fits(w, segment)))
         })
     }
 }
@@ -199,7 +209,8 @@ mod tests {
 
     #[test]
     fn only_what_both_sides_name_is_granted() {
-        let operator = OperatorGrants { http: vec!["10.20.0.0/16".into(), "*.example".into()], ..OperatorGrants::default() };
+        let operator =
+            OperatorGrants { http: vec!["10.20.0.0/16".into(), "*.example".into()], ..OperatorGrants::default() };
         assert_eq!(values(&[asked("http", "10.20.3.4:443")], &operator), ["10.20.3.4:443"]);
         assert_eq!(values(&[asked("http", "*")], &operator), ["10.20.0.0/16", "*.example"]);
         assert_eq!(values(&[asked("http", "bmc.example")], &operator), ["bmc.example"]);
@@ -213,23 +224,36 @@ mod tests {
     fn files_are_given_as_asked_only_to_those_who_are_trusted() {
         let file = [asked("file", "/proc/stat")];
         assert!(values(&file, &OperatorGrants::default()).is_empty());
-        assert_eq!(values(&file, &OperatorGrants { trusts_declared_files: true, ..OperatorGrants::default() }), ["/proc/stat"]);
-        assert_eq!(values(&file, &OperatorGrants { files: vec!["/proc/*".into()], ..OperatorGrants::default() }), ["/proc/stat"]);
-        assert!(values(&file, &OperatorGrants { files: vec!["/sys/*".into()], ..OperatorGrants::default() }).is_empty());
+        assert_eq!(
+            values(&file, &OperatorGrants { trusts_declared_files: true, ..OperatorGrants::default() }),
+            ["/proc/stat"]
+        );
+        assert_eq!(
+            values(&file, &OperatorGrants { files: vec!["/proc/*".into()], ..OperatorGrants::default() }),
+            ["/proc/stat"]
+        );
+        assert!(
+            values(&file, &OperatorGrants { files: vec!["/sys/*".into()], ..OperatorGrants::default() }).is_empty()
+        );
     }
 
     #[test]
     fn the_target_is_granted_for_the_call_when_it_is_asked_for() {
         let wants = [asked("http", "target")];
         let none = OperatorGrants::default();
-        let grants = for_call(&wants, &granted(&wants, &none), &none, "https://user:secret@bmc-07.example/redfish/v1").expect("fine");
+        let grants = for_call(&wants, &granted(&wants, &none), &none, "https://user:secret@bmc-07.example/redfish/v1")
+            .expect("fine");
         assert_eq!(grants.http.allow, ["bmc-07.example:443"]);
         assert!(for_call(&[], &[], &none, "https://bmc-07.example/").expect("fine").http.allow.is_empty());
     }
 
     #[test]
     fn a_star_stays_within_its_segment() {
-        let grant = PathGrant::new(vec!["/sys/class/net/*/operstate".into(), "/sys/class/powercap/intel-rapl*/energy_uj".into()]).expect("fine");
+        let grant = PathGrant::new(vec![
+            "/sys/class/net/*/operstate".into(),
+            "/sys/class/powercap/intel-rapl*/energy_uj".into(),
+        ])
+        .expect("fine");
         assert!(grant.allows("/sys/class/net/eth0/operstate"));
         assert!(!grant.allows("/sys/class/net/eth0/statistics/operstate"));
         assert!(!grant.allows("/sys/class/net/eth0/address"));

@@ -1,12 +1,6 @@
 //! One guest in a store of its own: made under limits, called under a deadline, counted, and described when it breaks.
 
-use crate::{
-    bindings::wit,
-    convert::Check,
-    engine::ticks,
-    imports::HostState,
-    usage::UsageCounters,
-};
+use crate::{bindings::wit, convert::Check, engine::ticks, imports::HostState, usage::UsageCounters};
 use std::{
     sync::{Arc, atomic::AtomicU64, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
@@ -167,7 +161,8 @@ impl<E> Instance<E> {
     /// memory never shrinks, so only a new instance gives back what a peak took.
     pub(crate) fn is_worn(&self, max_calls: u32) -> bool {
         let high_water = self.identity.memory_limit_bytes / 4 * 3;
-        self.calls >= max_calls || (self.calls >= MIN_CALLS_BEFORE_RECYCLING && self.store.data().memory_bytes() >= high_water)
+        self.calls >= max_calls
+            || (self.calls >= MIN_CALLS_BEFORE_RECYCLING && self.store.data().memory_bytes() >= high_water)
     }
 }
 
@@ -215,7 +210,9 @@ pub(crate) fn describe_break(
     let memory = state.memory_refusal().map(|refusal| format!("; before that {refusal}")).unwrap_or_default();
     Failure::lasting(
         FailureCode::Internal,
-        format!("plugin {plugin}, {function}: {what}{place}{memory}{last_words}; mend the plugin or take an earlier version"),
+        format!(
+            "plugin {plugin}, {function}: {what}{place}{memory}{last_words}; mend the plugin or take an earlier version"
+        ),
     )
 }
 

@@ -60,6 +60,7 @@ pub struct PluginSettings {
 pub type SettingsOf = Arc<dyn Fn(&str) -> PluginSettings + Send + Sync>;
 
 /// What loading came to.
+#[allow(clippy::large_enum_variant, reason = "one value per load, moved once")]
 pub(crate) enum Loaded {
     /// To be put to work.
     Ready(Arc<Plugin>),
@@ -121,7 +122,10 @@ impl Loading<'_> {
             .compiled
             .component(&self.core.engine, digest, bytes)
             .map_err(|error| self.unfit(format!("the component does not compile: {}", chain(&error))))?;
-        let pure = self.link(if shape::does_io(shape.kind) { &self.core.linker_muted } else { &self.core.linker_pure }, &component)?;
+        let pure = self.link(
+            if shape::does_io(shape.kind) { &self.core.linker_muted } else { &self.core.linker_pure },
+            &component,
+        )?;
         self.step(PluginState::Canary);
         let description = self.describe(&pure, &shape)?;
         self.take_name(&description);
@@ -207,7 +211,9 @@ impl Loading<'_> {
         };
         let first = ask()?;
         if ask()? != first {
-            return Err(Check { plugin: &self.name, function: FUNCTION }.breach("the answer", "varies from call to call"));
+            return Err(
+                Check { plugin: &self.name, function: FUNCTION }.breach("the answer", "varies from call to call")
+            );
         }
         Ok(first)
     }
@@ -253,12 +259,7 @@ impl Loading<'_> {
         if errors.is_empty() { Ok(config.to_string()) } else { Err(misconfigured(errors.join("; "))) }
     }
 
-    fn prepare(
-        &self,
-        shape: &Shape,
-        component: &Component,
-        pure: InstancePre<HostState>,
-    ) -> Result<Prepared, Failure> {
+    fn prepare(&self, shape: &Shape, component: &Component, pure: InstancePre<HostState>) -> Result<Prepared, Failure> {
         let io = || self.link(&self.core.linker_io, component);
         Ok(match shape.kind {
             PluginKind::Collector => Prepared::Collector {

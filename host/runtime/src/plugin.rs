@@ -264,7 +264,7 @@ impl Slot {
     /// A call of `plugin` trapped or ran out of time. `repaired` says that its kind goes on without a wait.
     pub(crate) fn broke(&self, plugin: &Plugin, failure: &Failure, now: Timestamp, chance: f64, repaired: bool) {
         let mut inner = self.inner.lock();
-        if !inner.current.as_ref().is_some_and(|current| current.live_digest == plugin.live_digest) {
+        if inner.current.as_ref().is_none_or(|current| current.live_digest != plugin.live_digest) {
             // An old version that ends its last calls says nothing about the one at work.
             return;
         }

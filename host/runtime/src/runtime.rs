@@ -182,7 +182,9 @@ impl Runtime {
             Err(Box::new(load::LoadFailure {
                 failure: Failure::lasting(
                     FailureCode::Internal,
-                    format!("plugin {name} ({origin}): the host failed while it loaded it: {error}; please report this"),
+                    format!(
+                        "plugin {name} ({origin}): the host failed while it loaded it: {error}; please report this"
+                    ),
                 ),
                 shown: crate::plugin::Shown { origin, ..Default::default() },
                 name,

@@ -14,22 +14,30 @@ pub(crate) const MAX_COMPONENT_BYTES: usize = 128 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ShapeError {
     /// Larger than accepted.
-    #[error("the file has {bytes} bytes, more than the {MAX_COMPONENT_BYTES} a plugin may have; leave out debug information and data")]
+    #[error(
+        "the file has {bytes} bytes, more than the {MAX_COMPONENT_BYTES} a plugin may have; leave out debug information and data"
+    )]
     TooLarge {
         /// Its length.
         bytes: usize,
     },
     /// Does not begin as WebAssembly does.
-    #[error("the file is not WebAssembly (it begins with {begins}); put the `.wasm` component there that `tandem plugin build` made")]
+    #[error(
+        "the file is not WebAssembly (it begins with {begins}); put the `.wasm` component there that `tandem plugin build` made"
+    )]
     NotWasm {
         /// Its first bytes.
         begins: String,
     },
     /// A core module.
-    #[error("the file is a core WebAssembly module, not a component; build it with `tandem plugin build`, or wrap it with `wasm-tools component new`")]
+    #[error(
+        "the file is a core WebAssembly module, not a component; build it with `tandem plugin build`, or wrap it with `wasm-tools component new`"
+    )]
     CoreModule,
     /// Ends in the middle.
-    #[error("the file ends in the middle (of {bytes} bytes, in the section that begins at byte {at}); it is half written or cut off, copy it again")]
+    #[error(
+        "the file ends in the middle (of {bytes} bytes, in the section that begins at byte {at}); it is half written or cut off, copy it again"
+    )]
     CutOff {
         /// Its length.
         bytes: usize,
@@ -45,7 +53,9 @@ pub enum ShapeError {
         at: usize,
     },
     /// Exports nothing of the contract.
-    #[error("the component exports no plugin interface (it exports {exports}); a plugin exports `tandem:plugin/about@{CONTRACT_VERSION}` and the interface of its kind")]
+    #[error(
+        "the component exports no plugin interface (it exports {exports}); a plugin exports `tandem:plugin/about@{CONTRACT_VERSION}` and the interface of its kind"
+    )]
     NoPlugin {
         /// What it exports.
         exports: String,
@@ -182,7 +192,8 @@ pub(crate) fn does_io(kind: PluginKind) -> bool {
 
 fn kind_of(exports: &[String]) -> Result<PluginKind, ShapeError> {
     let has = |interface: &str| exports.iter().any(|export| InterfaceName::parse(export).is_ours(interface));
-    let kinds: Vec<PluginKind> = ALL_KINDS.into_iter().filter(|kind| interfaces_of(*kind).0.iter().any(|i| has(i))).collect();
+    let kinds: Vec<PluginKind> =
+        ALL_KINDS.into_iter().filter(|kind| interfaces_of(*kind).0.iter().any(|i| has(i))).collect();
     match kinds.as_slice() {
         [kind] => Ok(*kind),
         [] => Err(ShapeError::NoPlugin {
@@ -310,7 +321,8 @@ mod tests {
 
     #[test]
     fn the_kind_is_told_by_the_exports() {
-        let bytes = component(&[&ours("log"), &ours("types"), "wasi:io/poll@0.2.3"], &[&ours("about"), &ours("detector")]);
+        let bytes =
+            component(&[&ours("log"), &ours("types"), "wasi:io/poll@0.2.3"], &[&ours("about"), &ours("detector")]);
         let shape = read_shape(&bytes).expect("fits");
         assert_eq!(shape.kind, PluginKind::Detector);
         assert_eq!(shape.imports.len(), 3);

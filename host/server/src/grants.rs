@@ -29,7 +29,8 @@ fn unconfigured(name: &str, folder: &Path, bundled: bool) -> PluginSettings {
 
 fn of(name: &str, plugin: &PluginConfig, folder: &Path, bundled: bool) -> anyhow::Result<PluginSettings> {
     let authority = plugin.authority.as_ref().map(|path| {
-        std::fs::read_to_string(path).with_context(|| format!("plugins.{name}.authority: {} cannot be read", path.display()))
+        std::fs::read_to_string(path)
+            .with_context(|| format!("plugins.{name}.authority: {} cannot be read", path.display()))
     });
     let unconfigured = unconfigured(name, folder, bundled);
     Ok(PluginSettings {

@@ -30,10 +30,28 @@ impl MetricsPage for OwnMetrics {
         single(&mut page, "tandem_store_commits_total", "counter", "Commits, one fsync each", store.commits);
         single(&mut page, "tandem_store_changes_total", "counter", "Changes in those commits", store.changes);
         single(&mut page, "tandem_store_failed_commits_total", "counter", "Commits that failed", store.failed_commits);
-        single(&mut page, "tandem_store_head_samples", "gauge", "Samples in memory and not in chunks yet", store.head_samples);
+        single(
+            &mut page,
+            "tandem_store_head_samples",
+            "gauge",
+            "Samples in memory and not in chunks yet",
+            store.head_samples,
+        );
         single(&mut page, "tandem_store_file_bytes", "gauge", "Size of the store's file", store.file_bytes);
-        single(&mut page, "tandem_plugin_budget_bytes", "gauge", "Linear memory all plugins may have", self.budget.total_bytes());
-        single(&mut page, "tandem_plugin_budget_used_bytes", "gauge", "Linear memory all plugins have", self.budget.used_bytes());
+        single(
+            &mut page,
+            "tandem_plugin_budget_bytes",
+            "gauge",
+            "Linear memory all plugins may have",
+            self.budget.total_bytes(),
+        );
+        single(
+            &mut page,
+            "tandem_plugin_budget_used_bytes",
+            "gauge",
+            "Linear memory all plugins have",
+            self.budget.used_bytes(),
+        );
         rooms(&mut page, self.aiops.samples());
         plugins(&mut page, &self.catalogue.statuses());
         page
@@ -53,7 +71,8 @@ fn rooms(page: &mut String, samples: Vec<MetricSample>) {
             let _ = writeln!(page, "# HELP {} {}\n# TYPE {} {kind}", sample.name, sample.help, sample.name);
             told = sample.name;
         }
-        let labels: Vec<String> = sample.labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+        let labels: Vec<String> =
+            sample.labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
         let braces = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
         let _ = writeln!(page, "{}{braces} {}", sample.name, sample.value);
     }
@@ -66,12 +85,16 @@ fn escaped(text: &str) -> String {
 type Reading = (&'static str, &'static str, &'static str, fn(&PluginStatus) -> f64);
 
 const OF_PLUGINS: [Reading; 9] = [
-    ("tandem_plugin_live", "gauge", "Whether the plugin is at work", |s| f64::from(u8::from(s.state == PluginState::Live))),
+    ("tandem_plugin_live", "gauge", "Whether the plugin is at work", |s| {
+        f64::from(u8::from(s.state == PluginState::Live))
+    }),
     ("tandem_plugin_calls_total", "counter", "Calls into the plugin", |s| s.usage.calls as f64),
     ("tandem_plugin_failures_total", "counter", "Calls it answered with a failure", |s| s.usage.failures as f64),
     ("tandem_plugin_traps_total", "counter", "Calls that trapped", |s| s.usage.traps as f64),
     ("tandem_plugin_timeouts_total", "counter", "Calls that ran out of time", |s| s.usage.timeouts as f64),
-    ("tandem_plugin_contract_breaches_total", "counter", "Answers that did not keep the contract", |s| s.usage.contract_breaches as f64),
+    ("tandem_plugin_contract_breaches_total", "counter", "Answers that did not keep the contract", |s| {
+        s.usage.contract_breaches as f64
+    }),
     ("tandem_plugin_denials_total", "counter", "Requests refused for want of a grant", |s| s.usage.denials as f64),
     ("tandem_plugin_busy_seconds_total", "counter", "Time spent in calls", |s| s.usage.busy_nanos as f64 / 1e9),
     ("tandem_plugin_memory_bytes", "gauge", "Linear memory of its instances", |s| s.usage.memory_bytes as f64),

@@ -91,7 +91,9 @@ impl Server {
     pub async fn start(options: ServerOptions) -> Result<Self, StartError> {
         let ServerOptions { config, store, components, clock } = options;
         // The address first: what is taken is known before anything is opened.
-        let listener = TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen { address: config.listen, error })?;
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|error| StartError::Listen { address: config.listen, error })?;
         let address = listener.local_addr().map_err(|error| StartError::Listen { address: config.listen, error })?;
         let store = match store {
             Some(store) => store,
@@ -159,7 +161,12 @@ impl Server {
         let readiness = Arc::new(Readiness::default());
         let catalogue: Arc<dyn PluginCatalogue> = Arc::new(runtime.clone());
         let state = ApiState {
-            receiver: Arc::new(Receiver::new(store.clone(), Arc::new(runtime.clone()), clock.clone(), gather_metrics.clone())),
+            receiver: Arc::new(Receiver::new(
+                store.clone(),
+                Arc::new(runtime.clone()),
+                clock.clone(),
+                gather_metrics.clone(),
+            )),
             metrics: Arc::new(OwnMetrics {
                 store: store.clone(),
                 gather: gather_metrics,
@@ -208,7 +215,12 @@ async fn load_plugins(
 ) -> Result<FolderWatch, StartError> {
     let folder = config.data.join("plugins");
     let settings = grants::settings(config, &folder, true)?;
-    let source = |name: String, bytes: Arc<[u8]>| PluginSource { name, origin: bundled::ORIGIN.into(), bytes, settings: settings.clone() };
+    let source = |name: String, bytes: Arc<[u8]>| PluginSource {
+        name,
+        origin: bundled::ORIGIN.into(),
+        bytes,
+        settings: settings.clone(),
+    };
     let sources: Vec<PluginSource> = match components {
         Some(components) => components.into_iter().map(|(name, bytes)| source(name, bytes.into())).collect(),
         None => bundled::COMPONENTS.iter().map(|(name, bytes)| source((*name).to_owned(), Arc::from(*bytes))).collect(),

@@ -16,6 +16,11 @@ use tandem_domain::{
     target::TargetKey,
 };
 
+/// Keys and values as bytes.
+pub(crate) type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+/// One entry as redb gives it.
+type Found<'a> =
+    Result<(redb::AccessGuard<'a, &'static [u8]>, redb::AccessGuard<'a, &'static [u8]>), redb::StorageError>;
 /// Bounds of keys as bytes.
 pub(crate) type ByteBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
@@ -84,18 +89,17 @@ impl ReadTx {
         bounds: &ByteBounds,
         limit: usize,
         backwards: bool,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ReadError> {
+    ) -> Result<Entries, ReadError> {
         if empty_range(bounds) {
             return Ok(Vec::new());
         }
         let found = self.with_table(table, |table| {
             let bounds = (bounds.0.as_ref().map(Vec::as_slice), bounds.1.as_ref().map(Vec::as_slice));
             let range = table.range::<&[u8]>(bounds).map_err(storage)?;
-            let entry =
-                |entry: Result<(redb::AccessGuard<'_, &[u8]>, redb::AccessGuard<'_, &[u8]>), redb::StorageError>| {
-                    let (key, value) = entry.map_err(storage)?;
-                    Ok((key.value().to_vec(), value.value().to_vec()))
-                };
+            let entry = |entry: Found<'_>| {
+                let (key, value) = entry.map_err(storage)?;
+                Ok((key.value().to_vec(), value.value().to_vec()))
+            };
             if backwards {
                 range.rev().take(limit).map(entry).collect()
             } else {

@@ -133,7 +133,7 @@ impl StorageBackend for LossyDisk {
         disk.alive()?;
         let end = offset as usize + data.len();
         if disk.volatile.len() < end {
-            return Err(std::io::Error::other("beyond the end").into());
+            return Err(std::io::Error::other("beyond the end"));
         }
         disk.volatile[offset as usize..end].copy_from_slice(data);
         disk.write_count += 1;

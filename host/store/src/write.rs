@@ -4,7 +4,7 @@
 use crate::{
     TableKey, WriteError, envelope,
     error::{storage, write_storage},
-    read::{self, ByteBounds, CURSORS, SEQUENCES, byte_bounds, log_name, number, raw, table_name},
+    read::{self, ByteBounds, CURSORS, Entries, SEQUENCES, byte_bounds, log_name, number, raw, table_name},
     series::{self, NewSeries},
 };
 use redb::{ReadableTable, WriteTransaction};
@@ -56,7 +56,7 @@ impl<'t> WriteTx<'t> {
         Ok(found)
     }
 
-    fn raw_range(&self, name: &str, bounds: &ByteBounds, limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, WriteError> {
+    fn raw_range(&self, name: &str, bounds: &ByteBounds, limit: usize) -> Result<Entries, WriteError> {
         if read::empty_range(bounds) {
             return Ok(Vec::new());
         }

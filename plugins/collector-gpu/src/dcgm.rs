@@ -4,7 +4,9 @@ use crate::xid;
 use std::collections::HashSet;
 use tandem_sdk::{
     mapper::Target,
-    mapping::{Canonical, MappingBuilder, canonical, fault_rises, fault_within, host_of, label_of, local, unique, value_of},
+    mapping::{
+        Canonical, MappingBuilder, canonical, fault_rises, fault_within, host_of, label_of, local, unique, value_of,
+    },
     types::{RelationKind, Series, Severity},
 };
 
@@ -111,7 +113,8 @@ pub(crate) fn telemetry_up() -> Canonical {
 
 /// GPU and host, their relation, and what the labels tell of pods and power.
 fn entities(target: &Target, series: &Series, uuid: &str, mapping: &mut MappingBuilder) -> (u32, u32) {
-    let hostname = label_of(series, "Hostname").or_else(|| label_of(series, "hostname")).unwrap_or(host_of(&target.instance));
+    let hostname =
+        label_of(series, "Hostname").or_else(|| label_of(series, "hostname")).unwrap_or(host_of(&target.instance));
     let hostname = hostname.to_lowercase();
     let host = mapping.entity("host", vec![local("hostname", &hostname)], &hostname);
     let number = label_of(series, "gpu").unwrap_or("?");
@@ -124,7 +127,8 @@ fn entities(target: &Target, series: &Series, uuid: &str, mapping: &mut MappingB
     mapping.attribute(gpu, "driver", label_of(series, "DCGM_FI_DRIVER_VERSION").unwrap_or_default());
     mapping.relation(host, gpu, RelationKind::Contains);
     if let Some(pod) = label_of(series, "pod").or_else(|| label_of(series, "exported_pod")) {
-        let namespace = label_of(series, "namespace").or_else(|| label_of(series, "exported_namespace")).unwrap_or("default");
+        let namespace =
+            label_of(series, "namespace").or_else(|| label_of(series, "exported_namespace")).unwrap_or("default");
         let pod = mapping.entity("pod", vec![local("pod", format!("{namespace}/{pod}"))], format!("{namespace}/{pod}"));
         mapping.relation(pod, gpu, RelationKind::RunsOn);
     }
@@ -149,7 +153,11 @@ fn meaning(series: &Series, xids_are_counted: bool) -> Option<Canonical> {
     let metric = series.metric.as_str();
     if metric == "DCGM_EXP_XID_ERRORS_COUNT" {
         let number = label_of(series, "xid")?.parse().ok()?;
-        return Some(canonical("gpu.xid.count", "{error}").dimension("xid", format!("{number}")).fault(xid::rule_for_count(number)));
+        return Some(
+            canonical("gpu.xid.count", "{error}")
+                .dimension("xid", format!("{number}"))
+                .fault(xid::rule_for_count(number)),
+        );
     }
     if metric == "DCGM_EXP_GPU_HEALTH_STATUS" {
         return Some(health(series));

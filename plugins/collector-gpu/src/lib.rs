@@ -20,7 +20,8 @@ impl Collector for Gpu {
         Description {
             name: "collector-gpu".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            summary: "Gives GPU telemetry of DCGM exporter and nvidia_gpu_exporter its meaning, XID faults included.".into(),
+            summary: "Gives GPU telemetry of DCGM exporter and nvidia_gpu_exporter its meaning, XID faults included."
+                .into(),
             config_schema: String::new(),
             interests: vec![Interest {
                 selector: Selector {

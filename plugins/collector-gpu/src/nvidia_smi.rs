@@ -4,7 +4,10 @@ use crate::{dcgm::telemetry_up, xid};
 use std::collections::HashMap;
 use tandem_sdk::{
     mapper::Target,
-    mapping::{Canonical, MappingBuilder, canonical, fault_rises, fault_within, host_of, is_loopback, label_of, local, unique, value_of},
+    mapping::{
+        Canonical, MappingBuilder, canonical, fault_rises, fault_within, host_of, is_loopback, label_of, local, unique,
+        value_of,
+    },
     types::{RelationKind, Series, Severity},
 };
 
@@ -58,7 +61,11 @@ pub(crate) fn interpret(target: &Target, series: &[Series], mapping: &mut Mappin
         let Some(uuid) = label_of(one, "uuid") else { continue };
         let called = names.get(uuid).copied().unwrap_or("GPU");
         let place = hostname.as_deref().unwrap_or(&target.instance);
-        let gpu = mapping.entity("gpu", vec![unique("uuid", format!("GPU-{}", uuid.trim_start_matches("GPU-")))], format!("{called} on {place}"));
+        let gpu = mapping.entity(
+            "gpu",
+            vec![unique("uuid", format!("GPU-{}", uuid.trim_start_matches("GPU-")))],
+            format!("{called} on {place}"),
+        );
         first_gpu.get_or_insert(gpu);
         if let Some(host) = host {
             mapping.relation(host, gpu, RelationKind::Contains);

@@ -20,11 +20,15 @@ const GPU: [(&str, &str); 5] =
 
 #[test]
 fn dcgm_units_become_canonical_and_blanks_become_missing() {
-    let mapping = interpret(&target("10.0.0.7:9400"), &[series("DCGM_FI_DEV_FB_USED", &GPU), series("DCGM_FI_DEV_GPU_UTIL", &GPU)]);
+    let mapping = interpret(
+        &target("10.0.0.7:9400"),
+        &[series("DCGM_FI_DEV_FB_USED", &GPU), series("DCGM_FI_DEV_GPU_UTIL", &GPU)],
+    );
     assert_eq!((mapping.meanings[0].name.as_str(), mapping.meanings[0].unit.as_str()), ("gpu.memory.used", "By"));
     assert_eq!(mapping.meanings[0].scale, 1_048_576.0);
     assert_eq!(mapping.meanings[1].scale, 0.01);
-    let missing = |value: f64| mapping.meanings[0].missing.iter().any(|range| range.low <= value && value <= range.high);
+    let missing =
+        |value: f64| mapping.meanings[0].missing.iter().any(|range| range.low <= value && value <= range.high);
     for blank in [9_223_372_036_854_775_794_f64, 9.223372036854776e18, 140_737_488_355_330.0, 2_147_483_634.0] {
         assert!(missing(blank), "{blank} is a blank");
     }
@@ -48,7 +52,8 @@ fn gpu_host_and_pod_are_found_and_hang_together() {
 #[test]
 fn where_xids_are_counted_the_gauge_tells_no_faults() {
     let gauge = series("DCGM_FI_DEV_XID_ERRORS", &GPU);
-    let count = series("DCGM_EXP_XID_ERRORS_COUNT", &[("UUID", "GPU-aa"), ("gpu", "3"), ("Hostname", "node-7"), ("xid", "79")]);
+    let count =
+        series("DCGM_EXP_XID_ERRORS_COUNT", &[("UUID", "GPU-aa"), ("gpu", "3"), ("Hostname", "node-7"), ("xid", "79")]);
     let alone = interpret(&target("a:1"), std::slice::from_ref(&gauge));
     assert!(alone.meanings[0].fault_rules.iter().any(|rule| rule.code == "gpu.xid.79"));
     let both = interpret(&target("a:1"), &[gauge, count]);

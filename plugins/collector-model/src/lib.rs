@@ -20,7 +20,9 @@ impl Collector for Model {
         Description {
             name: "collector-model".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            summary: "Gives metrics of vLLM, Triton, TGI, TorchServe, KServe, Seldon, MLServer and BentoML one normal form.".into(),
+            summary:
+                "Gives metrics of vLLM, Triton, TGI, TorchServe, KServe, Seldon, MLServer and BentoML one normal form."
+                    .into(),
             config_schema: String::new(),
             interests: vec![Interest {
                 selector: Selector {

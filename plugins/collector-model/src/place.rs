@@ -8,7 +8,8 @@ use tandem_sdk::{
 };
 
 /// Labels by which servers and service discovery name the model.
-const MODEL_LABELS: [&str; 7] = ["model_name", "model", "exported_model", "model_id", "deployment_name", "service_name", "bentoml_service"];
+const MODEL_LABELS: [&str; 7] =
+    ["model_name", "model", "exported_model", "model_id", "deployment_name", "service_name", "bentoml_service"];
 /// Labels that hold the model's version.
 const VERSION_LABELS: [&str; 4] = ["version", "model_version", "service_version", "exported_version"];
 
@@ -47,9 +48,14 @@ impl<'t> Place<'t> {
         self.place_on_gpu_of_series(series, replica, mapping);
         let Some(model) = model else { return service };
         let version = VERSION_LABELS.iter().find_map(|name| label_of(series, name));
-        let key = version.map_or(format!("{service_name}/{model}"), |version| format!("{service_name}/{model}:{version}"));
+        let key =
+            version.map_or(format!("{service_name}/{model}"), |version| format!("{service_name}/{model}:{version}"));
         let name = version.map_or(model.to_owned(), |version| format!("{model} version {version}"));
-        let entity = mapping.entity("model", vec![local("model", format!("{key}@{}", self.target.instance)), local("version", key)], name);
+        let entity = mapping.entity(
+            "model",
+            vec![local("model", format!("{key}@{}", self.target.instance)), local("version", key)],
+            name,
+        );
         mapping.attribute(entity, "service", service_name);
         mapping.attribute(entity, "version", version.unwrap_or_default());
         mapping.relation(replica, entity, RelationKind::Contains);
@@ -60,7 +66,8 @@ impl<'t> Place<'t> {
         let labels = &self.target.labels;
         let instance = &self.target.instance;
         let pod = value_of(labels, "pod").or_else(|| value_of(labels, "kubernetes_pod_name"));
-        let namespace = value_of(labels, "namespace").or_else(|| value_of(labels, "kubernetes_namespace")).unwrap_or("default");
+        let namespace =
+            value_of(labels, "namespace").or_else(|| value_of(labels, "kubernetes_namespace")).unwrap_or("default");
         let mut keys = Vec::new();
         if let Some(pod) = pod {
             keys.push(local("pod", format!("{namespace}/{pod}")));
@@ -68,7 +75,8 @@ impl<'t> Place<'t> {
         keys.push(local("address", instance));
         let replica = mapping.entity("replica", keys, pod.unwrap_or(instance));
         if let Some(pod) = pod {
-            let pod = mapping.entity("pod", vec![local("pod", format!("{namespace}/{pod}"))], format!("{namespace}/{pod}"));
+            let pod =
+                mapping.entity("pod", vec![local("pod", format!("{namespace}/{pod}"))], format!("{namespace}/{pod}"));
             mapping.relation(replica, pod, RelationKind::RunsOn);
         }
         let host = self.host(mapping);
@@ -81,7 +89,11 @@ impl<'t> Place<'t> {
         }
         if let (Some(list), Some(host_name)) = (value_of(labels, "gpu"), self.host_name()) {
             for number in list.split(',').map(str::trim) {
-                let gpu = mapping.entity("gpu", vec![local("index", format!("{host_name}/{number}"))], format!("GPU {number} on {host_name}"));
+                let gpu = mapping.entity(
+                    "gpu",
+                    vec![local("index", format!("{host_name}/{number}"))],
+                    format!("GPU {number} on {host_name}"),
+                );
                 mapping.relation(replica, gpu, RelationKind::RunsOn);
             }
         }

@@ -28,7 +28,13 @@ const fn scaled(name: &'static str, canonical: &'static str, unit: &'static str,
     (name, canonical, unit, scale, None)
 }
 
-const fn told(name: &'static str, canonical: &'static str, unit: &'static str, key: &'static str, value: &'static str) -> Row {
+const fn told(
+    name: &'static str,
+    canonical: &'static str,
+    unit: &'static str,
+    key: &'static str,
+    value: &'static str,
+) -> Row {
     (name, canonical, unit, 1.0, Some((key, value)))
 }
 
@@ -165,7 +171,22 @@ const SERVERS: &[(&str, &[&str], &[Row])] = &[
     ("vllm", &["vllm:*"], VLLM),
     ("triton", &["nv_*"], TRITON),
     ("tgi", &["tgi_*"], TGI),
-    ("torchserve", &["ts_*", "Requests2XX", "Requests4XX", "Requests5XX", "QueueTime", "PredictionTime", "HandlerTime", "GPUUtilization", "GPUMemoryUsed", "CPUUtilization"], TORCHSERVE),
+    (
+        "torchserve",
+        &[
+            "ts_*",
+            "Requests2XX",
+            "Requests4XX",
+            "Requests5XX",
+            "QueueTime",
+            "PredictionTime",
+            "HandlerTime",
+            "GPUUtilization",
+            "GPUMemoryUsed",
+            "CPUUtilization",
+        ],
+        TORCHSERVE,
+    ),
     ("kserve", &["request_*_seconds*"], KSERVE),
     ("mlserver", &["model_infer_request_*", "batch_request_queue*", "parallel_request_queue*"], MLSERVER),
     ("seldon", &["seldon_*"], SELDON),
@@ -212,7 +233,9 @@ pub(crate) fn normal_form(series: &Series) -> Option<Normal> {
 
 /// Metric name without the suffix of a histogram's, summary's or counter's part, and the part.
 fn family(metric: &str) -> (&str, &str) {
-    for (suffix, part) in [("_bucket", "bucket"), ("_sum", "sum"), ("_count", "count"), ("_total", ""), ("_created", "created")] {
+    for (suffix, part) in
+        [("_bucket", "bucket"), ("_sum", "sum"), ("_count", "count"), ("_total", ""), ("_created", "created")]
+    {
         if let Some(base) = metric.strip_suffix(suffix) {
             return (base, part);
         }

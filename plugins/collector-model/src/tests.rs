@@ -22,8 +22,14 @@ fn names(mapping: &Mapping) -> Vec<&str> {
 #[test]
 fn old_and_new_vllm_names_come_to_the_same_normal_form() {
     let model = [("model_name", "llama"), ("engine", "0")];
-    let old = interpret(&target(&[]), &[series("vllm:gpu_cache_usage_perc", &model), series("vllm:time_per_output_token_seconds_sum", &model)]);
-    let new = interpret(&target(&[]), &[series("vllm:kv_cache_usage_perc", &model), series("vllm:inter_token_latency_seconds_sum", &model)]);
+    let old = interpret(
+        &target(&[]),
+        &[series("vllm:gpu_cache_usage_perc", &model), series("vllm:time_per_output_token_seconds_sum", &model)],
+    );
+    let new = interpret(
+        &target(&[]),
+        &[series("vllm:kv_cache_usage_perc", &model), series("vllm:inter_token_latency_seconds_sum", &model)],
+    );
     assert_eq!(names(&old), ["model.cache.usage", "model.itl.sum"]);
     assert_eq!(names(&old), names(&new));
 }
@@ -31,12 +37,14 @@ fn old_and_new_vllm_names_come_to_the_same_normal_form() {
 #[test]
 fn a_replica_stands_on_its_pod_its_gpu_and_its_host_and_its_service_depends_on_it() {
     let target = target(&[("service", "chat"), ("pod", "chat-0"), ("namespace", "prod"), ("gpu_uuid", "GPU-1, GPU-2")]);
-    let mapping = interpret(&target, &[series("vllm:num_requests_waiting", &[("model_name", "llama")]), series("up", &[])]);
+    let mapping =
+        interpret(&target, &[series("vllm:num_requests_waiting", &[("model_name", "llama")]), series("up", &[])]);
     let named = |index: u32| {
         let entity = &mapping.entities[index as usize];
         format!("{}:{}", entity.kind, entity.keys[0].value)
     };
-    let relations: Vec<String> = mapping.relations.iter().map(|r| format!("{} needs {}", named(r.dependent), named(r.dependency))).collect();
+    let relations: Vec<String> =
+        mapping.relations.iter().map(|r| format!("{} needs {}", named(r.dependent), named(r.dependency))).collect();
     for expected in [
         "replica:prod/chat-0 needs pod:prod/chat-0",
         "replica:prod/chat-0 needs host:gpu-node-1",
@@ -56,10 +64,14 @@ fn triton_counts_microseconds_and_names_its_outcomes() {
     let model = [("model", "resnet"), ("version", "2")];
     let mapping = interpret(
         &target(&[]),
-        &[series("nv_inference_request_duration_us", &model), series("nv_inference_request_failure", &[("model", "resnet"), ("version", "2"), ("reason", "BACKEND")])],
+        &[
+            series("nv_inference_request_duration_us", &model),
+            series("nv_inference_request_failure", &[("model", "resnet"), ("version", "2"), ("reason", "BACKEND")]),
+        ],
     );
     assert_eq!(mapping.meanings[0].scale, 1e-6);
-    let told: Vec<(&str, &str)> = mapping.meanings[1].dimensions.iter().map(|d| (d.name.as_str(), d.value.as_str())).collect();
+    let told: Vec<(&str, &str)> =
+        mapping.meanings[1].dimensions.iter().map(|d| (d.name.as_str(), d.value.as_str())).collect();
     assert_eq!(told, [("outcome", "failure"), ("reason", "BACKEND")]);
     let model = &mapping.entities[mapping.meanings[0].entity as usize];
     assert_eq!((model.kind.as_str(), model.name.as_str()), ("model", "resnet version 2"));
@@ -67,7 +79,8 @@ fn triton_counts_microseconds_and_names_its_outcomes() {
 
 #[test]
 fn a_count_that_is_a_name_is_not_taken_for_a_part() {
-    let mapping = interpret(&target(&[]), &[series("tgi_request_count", &[]), series("tgi_request_duration_count", &[])]);
+    let mapping =
+        interpret(&target(&[]), &[series("tgi_request_count", &[]), series("tgi_request_duration_count", &[])]);
     assert_eq!(names(&mapping), ["model.requests", "model.latency.count"]);
 }
 

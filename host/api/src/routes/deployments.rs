@@ -175,7 +175,10 @@ pub(crate) async fn request(
 /// Aborts a deployment that is not live yet.
 #[utoipa::path(post, path = "/api/v1/deployments/{id}/abort", tag = "deployments", params(("id" = u64, Path)),
     responses((status = OK, body = DeploymentView), (status = NOT_FOUND, body = ErrorBody), (status = CONFLICT, body = ErrorBody)))]
-pub(crate) async fn abort(State(state): State<ApiState>, Path(id): Path<u64>) -> Result<Json<DeploymentView>, ApiError> {
+pub(crate) async fn abort(
+    State(state): State<ApiState>,
+    Path(id): Path<u64>,
+) -> Result<Json<DeploymentView>, ApiError> {
     match deploy::abort(&state.store, state.targets.as_ref(), id, state.clock.now()).await? {
         Aborting::Done(deployment) => Ok(Json((*deployment).into())),
         Aborting::Unknown => Err(ApiError::not_found("deployment", id, "/api/v1/deployments")),

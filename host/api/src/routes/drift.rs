@@ -126,7 +126,9 @@ pub(crate) async fn list(
     let read = state.store.read()?;
     let page = paging::fill(
         &page,
-        |before, limit| Ok(read.scan_back::<DriftReport>(before_key(before.and_then(|t| t.parse::<u64>().ok())), limit)?),
+        |before, limit| {
+            Ok(read.scan_back::<DriftReport>(before_key(before.and_then(|t| t.parse::<u64>().ok())), limit)?)
+        },
         |report| report.id.to_string(),
         |report| filter.service.as_ref().is_none_or(|service| *service == report.service).then(|| report.into()),
     )?;

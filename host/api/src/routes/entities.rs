@@ -53,7 +53,11 @@ impl From<Entity> for EntityView {
             keys: entity
                 .keys
                 .into_iter()
-                .map(|key| KeyView { scheme: key.scheme, value: key.value, unique: key.strength == KeyStrength::Unique })
+                .map(|key| KeyView {
+                    scheme: key.scheme,
+                    value: key.value,
+                    unique: key.strength == KeyStrength::Unique,
+                })
                 .collect(),
             attributes: entity.attributes.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
             first_seen_at: time::write(entity.first_seen_at),

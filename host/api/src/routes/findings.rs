@@ -80,7 +80,9 @@ pub(crate) async fn list(
     let read = state.store.read()?;
     let page = paging::fill(
         &page,
-        |before, limit| Ok(read.scan_back::<Finding>(before_key(before.and_then(|text| text.parse::<u64>().ok())), limit)?),
+        |before, limit| {
+            Ok(read.scan_back::<Finding>(before_key(before.and_then(|text| text.parse::<u64>().ok())), limit)?)
+        },
         |finding| finding.id.to_string(),
         |finding| {
             let fits = filter.entity.as_ref().is_none_or(|id| *id == finding.entity.0)

@@ -1,9 +1,6 @@
 //! Liveness, readiness, own metrics, and the answer to a path that does not exist.
 
-use crate::{
-    error::ApiError,
-    state::ApiState,
-};
+use crate::{error::ApiError, state::ApiState};
 use axum::{
     Json,
     extract::State,
@@ -40,7 +37,10 @@ pub(crate) async fn ready(State(state): State<ApiState>) -> Response {
     let body = Ready {
         ready,
         plugins_live: live.len(),
-        plugins_not_live: rest.iter().map(|s| format!("{}: {}", s.name, super::plugins::state_word(&s.state))).collect(),
+        plugins_not_live: rest
+            .iter()
+            .map(|s| format!("{}: {}", s.name, super::plugins::state_word(&s.state)))
+            .collect(),
     };
     (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(body)).into_response()
 }
@@ -55,4 +55,3 @@ pub(crate) async fn metrics(State(state): State<ApiState>) -> Response {
 pub(crate) async fn no_such_route(uri: Uri) -> ApiError {
     ApiError::not_found("route", uri.path(), "/api/v1/openapi.json")
 }
-

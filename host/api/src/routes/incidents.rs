@@ -13,12 +13,12 @@ use axum::{
     extract::{Path, Query, State},
 };
 use serde::{Deserialize, Serialize};
+use tandem_aiops::{ActError, PersonAction};
 use tandem_domain::{
     Severity,
     alert::Alert,
     incident::{Incident, IncidentStatus},
 };
-use tandem_aiops::{ActError, PersonAction};
 use tandem_store::ReadTx;
 use utoipa::{IntoParams, ToSchema};
 
@@ -80,7 +80,11 @@ fn view(read: &ReadTx, incident: Incident) -> Result<IncidentView, ApiError> {
     let causes = incident.causes.into_iter().map(|cause| CauseView {
         entity: cause.entity.0,
         score: cause.score,
-        signals: cause.signals.into_iter().map(|signal| SignalView { signal: signal.name, score: signal.score }).collect(),
+        signals: cause
+            .signals
+            .into_iter()
+            .map(|signal| SignalView { signal: signal.name, score: signal.score })
+            .collect(),
         sentence: cause.sentence,
     });
     let entry = |entry: tandem_domain::incident::TimelineEntry| TimelineView {
@@ -145,7 +149,8 @@ pub(crate) async fn list(
     responses((status = OK, body = IncidentView), (status = NOT_FOUND, body = ErrorBody)))]
 pub(crate) async fn one(State(state): State<ApiState>, Path(id): Path<u64>) -> Result<Json<IncidentView>, ApiError> {
     let read = state.store.read()?;
-    let incident = read.get::<Incident>(&id)?.ok_or_else(|| ApiError::not_found("incident", id, "/api/v1/incidents"))?;
+    let incident =
+        read.get::<Incident>(&id)?.ok_or_else(|| ApiError::not_found("incident", id, "/api/v1/incidents"))?;
     Ok(Json(view(&read, incident)?))
 }
 
@@ -171,11 +176,21 @@ pub(crate) async fn resolve(
     change(&state, id, PersonAction::Resolve, &principal).await
 }
 
-async fn change(state: &ApiState, id: u64, action: PersonAction, principal: &Principal) -> Result<Json<IncidentView>, ApiError> {
-    let incident = tandem_aiops::act(&state.store, id, action, &principal.name, state.clock.now()).await.map_err(|error| match error {
-        ActError::Unknown(id) => ApiError::not_found("incident", id, "/api/v1/incidents"),
-        ActError::Transition(error) => ApiError::new(ErrorCode::Conflict, error.to_string(), "read the incident for where it stands"),
-        ActError::Store(error) => error.into(),
-    })?;
+async fn change(
+    state: &ApiState,
+    id: u64,
+    action: PersonAction,
+    principal: &Principal,
+) -> Result<Json<IncidentView>, ApiError> {
+    let incident =
+        tandem_aiops::act(&state.store, id, action, &principal.name, state.clock.now()).await.map_err(|error| {
+            match error {
+                ActError::Unknown(id) => ApiError::not_found("incident", id, "/api/v1/incidents"),
+                ActError::Transition(error) => {
+                    ApiError::new(ErrorCode::Conflict, error.to_string(), "read the incident for where it stands")
+                }
+                ActError::Store(error) => error.into(),
+            }
+        })?;
     Ok(Json(view(&state.store.read()?, incident)?))
 }

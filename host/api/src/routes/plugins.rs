@@ -78,7 +78,9 @@ pub(crate) fn state_word(state: &PluginState) -> &'static str {
 
 fn state_detail(state: &PluginState) -> Option<String> {
     match state {
-        PluginState::Backoff { until, restarts } => Some(format!("restart {restarts}, next try at {}", time::write(*until))),
+        PluginState::Backoff { until, restarts } => {
+            Some(format!("restart {restarts}, next try at {}", time::write(*until)))
+        }
         PluginState::Quarantined { reason, since } => Some(format!("{reason} (since {})", time::write(*since))),
         _ => None,
     }

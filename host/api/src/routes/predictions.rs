@@ -113,7 +113,9 @@ pub(crate) async fn list(
     let read = state.store.read()?;
     let page = paging::fill(
         &page,
-        |before, limit| Ok(read.log_before::<Prediction>(before.and_then(|text| text.parse().ok()).unwrap_or(u64::MAX), limit)?),
+        |before, limit| {
+            Ok(read.log_before::<Prediction>(before.and_then(|text| text.parse().ok()).unwrap_or(u64::MAX), limit)?)
+        },
         |(sequence, _)| sequence.to_string(),
         |(_, prediction)| {
             filter.service.as_ref().is_none_or(|service| *service == prediction.service).then(|| PredictionView {

@@ -98,7 +98,10 @@ pub(crate) struct VerdictQuery {
 /// The verdict of every service, or of one.
 #[utoipa::path(get, path = "/api/v1/verdict", tag = "verdict", params(VerdictQuery),
     responses((status = OK, body = Vec<VerdictView>), (status = NOT_FOUND, body = ErrorBody)))]
-pub(crate) async fn all(State(state): State<ApiState>, Query(query): Query<VerdictQuery>) -> Result<Json<Vec<VerdictView>>, ApiError> {
+pub(crate) async fn all(
+    State(state): State<ApiState>,
+    Query(query): Query<VerdictQuery>,
+) -> Result<Json<Vec<VerdictView>>, ApiError> {
     let at = state.clock.now();
     let service = query.service.clone();
     let found = tokio::task::spawn_blocking(move || {

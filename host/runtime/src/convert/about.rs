@@ -152,7 +152,9 @@ mod tests {
     fn refused(change: impl FnOnce(&mut wit_description::Description)) -> String {
         let mut said = said();
         change(&mut said);
-        description(Check { plugin: "detector-x", function: "about.describe" }, said).expect_err("must be refused").message
+        description(Check { plugin: "detector-x", function: "about.describe" }, said)
+            .expect_err("must be refused")
+            .message
     }
 
     #[test]

@@ -39,7 +39,8 @@ pub(crate) fn collection(check: Check<'_>, said: guest::Collection) -> Result<Co
     check.count("points", said.points.iter().map(|points| points.value.len()).sum(), MAX_POINTS)?;
     check.count("cursor", said.cursor.len(), MAX_CURSOR_BYTES)?;
     let topology = check.topology(said.entities, said.relations)?;
-    let series = said.series.into_iter().enumerate().map(|(i, series)| Ok((check.series(i, series)?, Points::default())));
+    let series =
+        said.series.into_iter().enumerate().map(|(i, series)| Ok((check.series(i, series)?, Points::default())));
     let mut series = series.collect::<Result<Vec<_>, Failure>>()?;
     for (i, points) in said.points.into_iter().enumerate() {
         let which = check.index(format_args!("points[{i}].series"), points.series, series.len())?;
@@ -51,7 +52,12 @@ pub(crate) fn collection(check: Check<'_>, said: guest::Collection) -> Result<Co
         }
         *of_series = Points { at: moments(points.at), value: points.value };
     }
-    Ok(Collection { events: events(check, said.events, topology.entities.len())?, series, topology, cursor: said.cursor })
+    Ok(Collection {
+        events: events(check, said.events, topology.entities.len())?,
+        series,
+        topology,
+        cursor: said.cursor,
+    })
 }
 
 fn events(check: Check<'_>, said: Vec<wit::Event>, entities: usize) -> Result<Vec<EventDraft>, Failure> {

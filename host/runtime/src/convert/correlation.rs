@@ -89,10 +89,8 @@ fn grouping_of(check: Check<'_>, i: usize, said: guest::Grouping) -> Result<Grou
     check.count(format_args!("groupings[{i}].findings"), said.findings.len(), MAX_MEMBERS)?;
     check.count(format_args!("groupings[{i}].causes"), said.causes.len(), MAX_CAUSES)?;
     let key = check.name(format_args!("groupings[{i}].key"), said.key)?;
-    let merged_into = said
-        .merged_into
-        .map(|into| check.name(format_args!("groupings[{i}].merged-into"), into))
-        .transpose()?;
+    let merged_into =
+        said.merged_into.map(|into| check.name(format_args!("groupings[{i}].merged-into"), into)).transpose()?;
     if merged_into.as_ref() == Some(&key) {
         return Err(check.breach(format_args!("groupings[{i}].merged-into"), "is the incident itself"));
     }

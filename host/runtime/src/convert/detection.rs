@@ -111,9 +111,9 @@ fn group_of<'g>(
     group: u32,
     groups: &'g BTreeMap<GroupId, Group>,
 ) -> Result<&'g Group, Failure> {
-    groups
-        .get(&GroupId(group))
-        .ok_or_else(|| check.breach(format_args!("{field} group"), format_args!("is {group}, which is not in the watch")))
+    groups.get(&GroupId(group)).ok_or_else(|| {
+        check.breach(format_args!("{field} group"), format_args!("is {group}, which is not in the watch"))
+    })
 }
 
 fn scores_of(check: Check<'_>, said: guest::Scores, members: usize) -> Result<Scores, Failure> {
@@ -187,7 +187,11 @@ fn fault_of(check: Check<'_>, said: guest::Fault, members: usize) -> Result<Faul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tandem_domain::{entity::EntityId, frame::Member, series::{Labels, MetricType}};
+    use tandem_domain::{
+        entity::EntityId,
+        frame::Member,
+        series::{Labels, MetricType},
+    };
 
     const CHECK: Check<'static> = Check { plugin: "p", function: "detector.watch.observe" };
 

@@ -51,10 +51,9 @@ fn drift_of(check: Check<'_>, i: usize, said: guest::Drift, columns: usize) -> R
     if let Some(p_value) = said.p_value
         && !(0.0..=1.0).contains(&p_value)
     {
-        return Err(check.breach(
-            format_args!("results[{i}].p-value"),
-            format_args!("is {p_value}; it lies between 0 and 1"),
-        ));
+        return Err(
+            check.breach(format_args!("results[{i}].p-value"), format_args!("is {p_value}; it lies between 0 and 1"))
+        );
     }
     Ok(Drift {
         column: said.column,

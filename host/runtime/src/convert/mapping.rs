@@ -61,10 +61,8 @@ pub(crate) fn mapping(check: Check<'_>, said: wit_meaning::Mapping, shown: usize
     for (i, meaning) in said.meanings.into_iter().enumerate() {
         let series = check.index(format_args!("meanings[{i}].series"), meaning.series, shown)?;
         if std::mem::replace(&mut given[series], true) {
-            return Err(check.breach(
-                format_args!("meanings[{i}].series"),
-                format_args!("gives series {series} a second meaning"),
-            ));
+            return Err(check
+                .breach(format_args!("meanings[{i}].series"), format_args!("gives series {series} a second meaning")));
         }
         check.index(format_args!("meanings[{i}].entity"), meaning.entity, topology.entities.len())?;
         meanings.push(MeaningDraft { series: meaning.series, entity: meaning.entity, body: body(check, i, meaning)? });
@@ -180,9 +178,7 @@ mod tests {
         assert!(refused(|said| said.entities[0].keys.clear()).contains("keys is empty"));
         assert!(refused(|said| said.entities[0].kind = "GPU card".into()).contains("lower case"));
         assert!(refused(|said| said.meanings[0].name = String::new()).contains("name is empty"));
-        assert!(
-            refused(|said| said.meanings.push(said.meanings[0].clone())).contains("a second meaning")
-        );
+        assert!(refused(|said| said.meanings.push(said.meanings[0].clone())).contains("a second meaning"));
         assert!(
             refused(|said| said.relations.push(wit::Relation {
                 dependent: 0,

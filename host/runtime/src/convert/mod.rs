@@ -72,10 +72,9 @@ impl Check<'_> {
             return Err(self.breach(field, "is empty"));
         }
         if name.len() > MAX_NAME_BYTES {
-            return Err(self.breach(
-                field,
-                format_args!("has {} bytes, at most {MAX_NAME_BYTES} are accepted", name.len()),
-            ));
+            return Err(
+                self.breach(field, format_args!("has {} bytes, at most {MAX_NAME_BYTES} are accepted", name.len()))
+            );
         }
         if name.chars().any(char::is_control) {
             return Err(self.breach(field, "holds control characters"));
@@ -86,10 +85,9 @@ impl Check<'_> {
     /// A text of sane length; may be empty.
     pub(crate) fn text(&self, field: impl Display, text: String) -> Result<String, Failure> {
         if text.len() > MAX_TEXT_BYTES {
-            return Err(self.breach(
-                field,
-                format_args!("has {} bytes, at most {MAX_TEXT_BYTES} are accepted", text.len()),
-            ));
+            return Err(
+                self.breach(field, format_args!("has {} bytes, at most {MAX_TEXT_BYTES} are accepted", text.len()))
+            );
         }
         Ok(text)
     }
@@ -104,7 +102,11 @@ impl Check<'_> {
 
     /// A number that is one.
     pub(crate) fn finite(&self, field: impl Display, value: f64) -> Result<f64, Failure> {
-        if value.is_finite() { Ok(value) } else { Err(self.breach(field, format_args!("is {value}, not a finite number"))) }
+        if value.is_finite() {
+            Ok(value)
+        } else {
+            Err(self.breach(field, format_args!("is {value}, not a finite number")))
+        }
     }
 
     /// Columns that must have the same length.
@@ -118,10 +120,8 @@ impl Check<'_> {
     /// Moments that ascend strictly.
     pub(crate) fn ascending(&self, field: impl Display, at: &[i64]) -> Result<(), Failure> {
         match at.windows(2).position(|pair| pair[0] >= pair[1]) {
-            Some(position) => Err(self.breach(
-                field,
-                format_args!("does not ascend: {} is followed by {}", at[position], at[position + 1]),
-            )),
+            Some(position) => Err(self
+                .breach(field, format_args!("does not ascend: {} is followed by {}", at[position], at[position + 1]))),
             None => Ok(()),
         }
     }
@@ -173,8 +173,11 @@ impl Check<'_> {
     ) -> Result<TopologyDraft, Failure> {
         self.count("entities", entities.len(), MAX_ENTITIES)?;
         self.count("relations", relations.len(), MAX_RELATIONS)?;
-        let entities =
-            entities.into_iter().enumerate().map(|(i, entity)| self.entity(i, entity)).collect::<Result<Vec<_>, _>>()?;
+        let entities = entities
+            .into_iter()
+            .enumerate()
+            .map(|(i, entity)| self.entity(i, entity))
+            .collect::<Result<Vec<_>, _>>()?;
         let relations = relations
             .into_iter()
             .enumerate()
@@ -203,7 +206,9 @@ impl Check<'_> {
             ));
         }
         if entity.keys.is_empty() {
-            return Err(self.breach(format_args!("entities[{i}].keys"), "is empty, an entity needs a key to be known by"));
+            return Err(
+                self.breach(format_args!("entities[{i}].keys"), "is empty, an entity needs a key to be known by")
+            );
         }
         self.count(format_args!("entities[{i}].keys"), entity.keys.len(), MAX_IDENTITY_KEYS)?;
         let keys = entity

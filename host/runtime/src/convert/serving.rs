@@ -48,11 +48,16 @@ pub(crate) fn abilities(check: Check<'_>, said: guest::TargetAbilities) -> Resul
 pub(crate) fn observation(check: Check<'_>, said: guest::Observation) -> Result<TargetObservation, Failure> {
     check.count("revisions", said.revisions.len(), MAX_REVISIONS)?;
     check.count("endpoints", said.endpoints.len(), MAX_ENDPOINTS)?;
-    let endpoints = said.endpoints.into_iter().enumerate().map(|(i, text)| check.name(format_args!("endpoints[{i}]"), text));
+    let endpoints =
+        said.endpoints.into_iter().enumerate().map(|(i, text)| check.name(format_args!("endpoints[{i}]"), text));
     let revisions = said.revisions.into_iter().enumerate().map(|(i, revision)| {
-        for (field, share) in [("desired", revision.desired_basis_points), ("observed", revision.observed_basis_points)] {
+        for (field, share) in [("desired", revision.desired_basis_points), ("observed", revision.observed_basis_points)]
+        {
             if share > ALL_BASIS_POINTS {
-                return Err(check.breach(format_args!("revisions[{i}].{field}-basis-points"), "is more than the whole traffic of 10,000"));
+                return Err(check.breach(
+                    format_args!("revisions[{i}].{field}-basis-points"),
+                    "is more than the whole traffic of 10,000",
+                ));
             }
         }
         Ok(RevisionState {

@@ -28,7 +28,9 @@ fn failure(code: wit::FailureCode, message: String) -> wit::Failure {
 fn denied(path: &str, why: &str) -> wit::Failure {
     failure(
         wit::FailureCode::Refused,
-        format!("{path}: {why}; to allow it, the plugin must ask for it and tandem.toml must hold allow_files = [\"{path}\"] in the plugin's table"),
+        format!(
+            "{path}: {why}; to allow it, the plugin must ask for it and tandem.toml must hold allow_files = [\"{path}\"] in the plugin's table"
+        ),
     )
 }
 
@@ -37,7 +39,9 @@ fn broken(path: &str, error: &std::io::Error) -> wit::Failure {
 }
 
 fn is_machine_wide(path: &str) -> bool {
-    MACHINE_WIDE.iter().any(|known| path == *known || path.strip_prefix(known).is_some_and(|rest| rest.starts_with('/')))
+    MACHINE_WIDE
+        .iter()
+        .any(|known| path == *known || path.strip_prefix(known).is_some_and(|rest| rest.starts_with('/')))
 }
 
 /// What no grant opens: everything of a process, whoever's it is.
@@ -66,7 +70,9 @@ fn resolve(path: &str, allows: impl Fn(&str) -> bool) -> Result<String, wit::Fai
         return Ok(path.to_owned());
     }
     let real = std::fs::canonicalize(path).map_err(|error| broken(path, &error))?;
-    let real = real.to_str().ok_or_else(|| failure(wit::FailureCode::Malformed, format!("{path} leads to a name that is not text")))?;
+    let real = real
+        .to_str()
+        .ok_or_else(|| failure(wit::FailureCode::Malformed, format!("{path} leads to a name that is not text")))?;
     if belongs_to_a_process(real) {
         return Err(denied(path, "it leads to what belongs to a process"));
     }
@@ -95,7 +101,8 @@ fn read(grant: &PathGrant, path: &str) -> Result<Vec<u8>, wit::Failure> {
 fn names(grant: &PathGrant, path: &str) -> Result<Vec<String>, wit::Failure> {
     let real = resolve(path, |path| grant.allows_listing(path))?;
     let entries = std::fs::read_dir(&real).map_err(|error| broken(path, &error))?;
-    let mut names: Vec<String> = entries.flatten().take(MAX_NAMES + 1).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> =
+        entries.flatten().take(MAX_NAMES + 1).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     if names.len() > MAX_NAMES {
         return Err(failure(wit::FailureCode::Refused, format!("{path} holds more than {MAX_NAMES} names")));
     }
@@ -171,8 +178,10 @@ mod tests {
     use tandem_domain::plugin::Capability;
 
     fn grant(patterns: &[&str]) -> PathGrant {
-        let asked: Vec<Capability> =
-            patterns.iter().map(|p| Capability { name: "file".into(), value: (*p).into(), reason: "test".into() }).collect();
+        let asked: Vec<Capability> = patterns
+            .iter()
+            .map(|p| Capability { name: "file".into(), value: (*p).into(), reason: "test".into() })
+            .collect();
         let operator = OperatorGrants { trusts_declared_files: true, ..OperatorGrants::default() };
         for_call(&asked, &granted(&asked, &operator), &operator, "").expect("fine").files
     }
@@ -214,7 +223,9 @@ mod tests {
         assert_eq!(read(&grant, &path("plain")).expect("reads"), b"plain");
         assert_eq!(read(&grant, &path("inside")).expect("reads"), b"plain");
         assert_eq!(link(&grant, &path("inside")).expect("reads"), "plain");
-        for crooked in [path("escape"), path("process"), path("../secret"), format!("{}/", path("plain")), "open/plain".into()] {
+        for crooked in
+            [path("escape"), path("process"), path("../secret"), format!("{}/", path("plain")), "open/plain".into()]
+        {
             assert!(read(&grant, &crooked).is_err(), "{crooked}");
         }
     }

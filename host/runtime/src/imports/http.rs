@@ -32,7 +32,12 @@ type Worker = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Box<dyn Future<Output = Result<(http::Response<WasiBody>, Worker), Error>> + Send>;
 
 impl OutboundHttp {
-    pub(super) fn new(client: Option<Arc<dyn HttpClient>>, grant: HttpGrant, log: GuestLog, usage: Arc<UsageCounters>) -> Self {
+    pub(super) fn new(
+        client: Option<Arc<dyn HttpClient>>,
+        grant: HttpGrant,
+        log: GuestLog,
+        usage: Arc<UsageCounters>,
+    ) -> Self {
         Self { client, grant, log, usage, denial: Arc::default() }
     }
 
@@ -74,7 +79,10 @@ impl WasiHttpHooks for OutboundHttp {
 
 async fn gather(request: http::Request<WasiBody>, options: Option<RequestOptions>) -> Result<HttpRequest, Error> {
     let (parts, body) = request.into_parts();
-    let body = Limited::new(body, MAX_REQUEST_BYTES).collect().await.map_err(|_| Error::HttpRequestBodySize(Some(MAX_REQUEST_BYTES as u64)))?;
+    let body = Limited::new(body, MAX_REQUEST_BYTES)
+        .collect()
+        .await
+        .map_err(|_| Error::HttpRequestBodySize(Some(MAX_REQUEST_BYTES as u64)))?;
     let timeout = options.and_then(|options| options.first_byte_timeout).unwrap_or(DEFAULT_TIMEOUT);
     Ok(HttpRequest {
         method: parts.method.to_string(),

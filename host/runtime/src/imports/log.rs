@@ -55,7 +55,14 @@ impl GuestLog {
     /// The last lines that say what went wrong, newest last; empty when there are none.
     pub(crate) fn tail(&self) -> String {
         let inner = self.inner.lock();
-        inner.remembered.iter().map(String::as_str).chain(Some(inner.partial.as_str())).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" | ")
+        inner
+            .remembered
+            .iter()
+            .map(String::as_str)
+            .chain(Some(inner.partial.as_str()))
+            .filter(|line| !line.is_empty())
+            .collect::<Vec<_>>()
+            .join(" | ")
     }
 
     /// Forgets what was said, so that an error shows only what belongs to its own call.

@@ -14,7 +14,7 @@ pub(crate) struct InstanceMemory {
     usage: Arc<UsageCounters>,
     limit_bytes: u64,
     bytes: u64,
-    refused: bool,
+    refusal: Option<String>,
 }
 
 impl InstanceMemory {
@@ -24,7 +24,7 @@ impl InstanceMemory {
             usage: context.usage.clone(),
             limit_bytes: context.memory_limit_bytes,
             bytes: 0,
-            refused: false,
+            refusal: None,
         }
     }
 
@@ -32,8 +32,8 @@ impl InstanceMemory {
         self.bytes
     }
 
-    pub(super) fn was_refused(&self) -> bool {
-        self.refused
+    pub(super) fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
     }
 }
 
@@ -41,8 +41,18 @@ impl ResourceLimiter for InstanceMemory {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let more = (desired as u64).saturating_sub(current as u64);
         let after = self.bytes.saturating_add(more);
-        if after > self.limit_bytes || !self.account.grow(more) {
-            self.refused = true;
+        if after > self.limit_bytes {
+            self.refusal = Some(format!(
+                "it was refused memory: {} MiB are more than the {} MiB it may have (memory = \"…\" in its table of tandem.toml)",
+                after >> 20,
+                self.limit_bytes >> 20
+            ));
+            return Ok(false);
+        }
+        if !self.account.grow(more) {
+            self.refusal = Some(
+                "it was refused memory: what all plugins together may have is spent (limits.plugin_memory)".into(),
+            );
             return Ok(false);
         }
         self.usage.memory_grew(self.bytes, after);

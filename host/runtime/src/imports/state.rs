@@ -1,11 +1,6 @@
 //! What the host knows of one instance while it is called.
 
-use super::{
-    http::OutboundHttp,
-    log::GuestLog,
-    memory::InstanceMemory,
-    wasi,
-};
+use super::{http::OutboundHttp, log::GuestLog, memory::InstanceMemory, wasi};
 use crate::{MemoryBudget, UsageCounters, grants::Grants};
 use std::{path::PathBuf, sync::Arc};
 use tandem_domain::{Failure, http::HttpClient, ports::Query, series::SeriesId};
@@ -60,7 +55,13 @@ impl HostState {
         Self::new(context, log, wasi, grants, Some(http))
     }
 
-    fn new(context: PluginContext, log: GuestLog, wasi: WasiCtx, grants: Grants, http: Option<Arc<dyn HttpClient>>) -> Self {
+    fn new(
+        context: PluginContext,
+        log: GuestLog,
+        wasi: WasiCtx,
+        grants: Grants,
+        http: Option<Arc<dyn HttpClient>>,
+    ) -> Self {
         Self {
             memory: InstanceMemory::new(&context),
             http: OutboundHttp::new(http, grants.http.clone(), log.clone(), context.usage.clone()),
@@ -102,16 +103,15 @@ impl HostState {
         self.memory.bytes()
     }
 
-    /// Whether a growth of memory was refused since the instance was made.
-    pub(crate) fn memory_was_refused(&self) -> bool {
-        self.memory.was_refused()
+    /// Why a growth of memory was refused, if one was since the instance was made.
+    pub(crate) fn memory_refusal(&self) -> Option<&str> {
+        self.memory.refusal()
     }
 
     /// For `Store::limiter`.
     pub(crate) fn limiter(&mut self) -> &mut dyn wasmtime::ResourceLimiter {
         &mut self.memory
     }
-
 }
 
 impl WasiView for HostState {

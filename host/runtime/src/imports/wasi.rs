@@ -7,7 +7,9 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tandem_domain::destination::{Destination, DestinationGrant};
 use wasmtime::component::{Linker, Resource};
-use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, p2::DynPollable, sockets::SocketAddrUse};
+use wasmtime_wasi::{
+    HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, p2::DynPollable, sockets::SocketAddrUse,
+};
 
 /// The seed of chance in pure calls: the same component gives the same answer, live, in a backtest and in an audit.
 const SEED: u64 = 0x7461_6e64_656d;
@@ -97,7 +99,9 @@ async fn allows(grant: &DestinationGrant, address: SocketAddr) -> bool {
         if port.is_some_and(|port| port != address.port()) || !grant.allows_address(&named, address) {
             continue;
         }
-        let leads_there = tokio::net::lookup_host((name, address.port())).await.is_ok_and(|mut found| found.any(|a| a.ip() == address.ip()));
+        let leads_there = tokio::net::lookup_host((name, address.port()))
+            .await
+            .is_ok_and(|mut found| found.any(|a| a.ip() == address.ip()));
         if leads_there {
             return true;
         }
@@ -111,7 +115,9 @@ pub(super) fn trap_on_sleep(linker: &mut Linker<HostState>) -> wasmtime::Result<
     let mut clock = linker.instance("wasi:clocks/monotonic-clock@0.2.12")?;
     let sleeps = |name: &'static str| {
         move |_: wasmtime::StoreContextMut<'_, HostState>, (_,): (u64,)| -> wasmtime::Result<(Resource<DynPollable>,)> {
-            wasmtime::bail!("the plugin called {name} to wait, but time stands still for pure plugins: do not sleep, use the moments of the data")
+            wasmtime::bail!(
+                "the plugin called {name} to wait, but time stands still for pure plugins: do not sleep, use the moments of the data"
+            )
         }
     };
     clock.func_wrap("subscribe-duration", sleeps("monotonic-clock.subscribe-duration"))?;

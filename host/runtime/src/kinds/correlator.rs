@@ -137,7 +137,9 @@ impl Session {
         if state.len() > MAX_STATE_BYTES {
             self.slot.usage().count_contract_breach();
             let check = Check { plugin: self.plugin.name(), function: FUNCTION };
-            return Err(check.breach("state", format_args!("has {} bytes, at most {MAX_STATE_BYTES} are kept", state.len())));
+            return Err(
+                check.breach("state", format_args!("has {} bytes, at most {MAX_STATE_BYTES} are kept", state.len()))
+            );
         }
         Ok(state)
     }

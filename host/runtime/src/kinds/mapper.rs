@@ -120,9 +120,8 @@ fn interpret_with(
     let shown: Vec<_> = series.iter().map(mapping::series_out).collect();
     let target = mapping::target_out(target);
     let limit = DEADLINE + DEADLINE_PER_SERIES.saturating_mul(u32::try_from(series.len()).unwrap_or(u32::MAX));
-    let outcome = instance.call(FUNCTION, limit, |store, exports| {
-        exports.tandem_plugin_mapper().call_interpret(store, &target, &shown)
-    });
+    let outcome = instance
+        .call(FUNCTION, limit, |store, exports| exports.tandem_plugin_mapper().call_interpret(store, &target, &shown));
     let said = match outcome {
         Err(error @ CallError::Broke(_)) => return Err(error),
         other => {
@@ -144,10 +143,11 @@ fn interpret_with(
 /// Tries a mapper on nothing, as the loader's self-check: it must not break.
 pub(crate) fn self_check(core: &Core, plugin: &Arc<Plugin>) -> Result<(), Failure> {
     let mut instance = start(core, plugin)?;
-    let target = crate::bindings::wit_meaning::Target { job: "self-check".into(), instance: String::new(), labels: Vec::new() };
-    match instance.call(FUNCTION, DEADLINE, |store, exports| {
-        exports.tandem_plugin_mapper().call_interpret(store, &target, &[])
-    }) {
+    let target =
+        crate::bindings::wit_meaning::Target { job: "self-check".into(), instance: String::new(), labels: Vec::new() };
+    match instance
+        .call(FUNCTION, DEADLINE, |store, exports| exports.tandem_plugin_mapper().call_interpret(store, &target, &[]))
+    {
         Err(CallError::Broke(failure)) => Err(failure),
         Ok(_) | Err(CallError::Answered(_)) => {
             plugin.keep_warm(instance);

@@ -33,7 +33,8 @@ async fn watch_of(bench: &Bench, groups: u32) -> Box<dyn Watch> {
 async fn points_are_counted_over_calls_and_history_counts() {
     let bench = bench().await;
     let mut watch = watch_of(&bench, 3).await;
-    let seen = watch.observe(vec![frame(0, 0, &[1.0]), frame(1, 0, &[1.0, 1.0]), frame(2, 0, &[1.0])]).await.expect("seen");
+    let seen =
+        watch.observe(vec![frame(0, 0, &[1.0]), frame(1, 0, &[1.0, 1.0]), frame(2, 0, &[1.0])]).await.expect("seen");
     assert_eq!(last_scores(&seen), [(0, 3.0), (1, 2.0), (2, 1.0)]);
     assert!(seen.failed.is_empty(), "{:?}", seen.failed);
     let usage = bench.status(NAME).usage;

@@ -1,7 +1,7 @@
 //! What the loader says of files that are no plugin, and how it loads, checks, caches, swaps and watches those that are.
 
-use std::{sync::Arc, time::Duration};
 use crate::support::{Bench, ByHand, component};
+use std::{sync::Arc, time::Duration};
 use tandem_domain::{
     FailureCode,
     plugin::{PluginKind, PluginState},
@@ -13,8 +13,11 @@ const NAME: &str = "detector-by-hand";
 
 async fn refused(bytes: Vec<u8>) -> tandem_domain::Failure {
     let bench = Bench::new();
-    let refused =
-        bench.runtime.load_bytes("some-file", "some-file.wasm", bytes, PluginSettings::default()).await.expect_err("refused");
+    let refused = bench
+        .runtime
+        .load_bytes("some-file", "some-file.wasm", bytes, PluginSettings::default())
+        .await
+        .expect_err("refused");
     let status = &bench.runtime.statuses()[0];
     assert_eq!(status.last_error.as_ref(), Some(&refused), "the catalogue shows the same");
     assert!(matches!(status.state, PluginState::Quarantined { .. }), "{:?}", status.state);
@@ -48,7 +51,9 @@ async fn a_function_that_is_missing_or_traps_in_describe_is_named() {
     let spin = refused(ByHand { describe: "(loop $f (br $f))", ..ByHand::default() }.component()).await;
     assert!(spin.message.contains("about.describe: ran out of time"), "{spin}");
     // The address of the name points outside of memory.
-    let lie = refused(ByHand { describe: "(i32.store (i32.const 512) (i32.const -16))", ..ByHand::default() }.component()).await;
+    let lie =
+        refused(ByHand { describe: "(i32.store (i32.const 512) (i32.const -16))", ..ByHand::default() }.component())
+            .await;
     assert!(lie.message.contains("about.describe: its answer cannot be read"), "{lie}");
     let version = refused(ByHand { version: "latest", ..ByHand::default() }.component()).await;
     assert!(version.message.contains("version is `latest`"), "{version}");
@@ -186,7 +191,11 @@ async fn a_warm_cache_spares_compiling() {
 async fn a_plugin_of_another_kind_is_refused_where_it_is_asked_for() {
     use tandem_domain::ports::Correlators;
     let bench = Bench::new();
-    bench.runtime.load_bytes("file", "test", ByHand::default().component(), PluginSettings::default()).await.expect("loads");
+    bench
+        .runtime
+        .load_bytes("file", "test", ByHand::default().component(), PluginSettings::default())
+        .await
+        .expect("loads");
     let wrong = Correlators::open(&bench.runtime, NAME, None).await.err().expect("refused");
     assert!(wrong.message.contains("is a detector, and a correlator is needed"), "{wrong}");
     // `component` is also what a plugin that exports nothing is made with.

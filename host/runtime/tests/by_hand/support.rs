@@ -120,7 +120,11 @@ impl Bench {
     /// The catalogue's entry.
     pub fn status(&self, plugin: &str) -> PluginStatus {
         let statuses = self.runtime.statuses();
-        statuses.iter().find(|status| status.name == plugin).cloned().unwrap_or_else(|| panic!("{plugin}: {statuses:?}"))
+        statuses
+            .iter()
+            .find(|status| status.name == plugin)
+            .cloned()
+            .unwrap_or_else(|| panic!("{plugin}: {statuses:?}"))
     }
 }
 

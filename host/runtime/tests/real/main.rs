@@ -87,7 +87,8 @@ async fn runtime_with(names: &[&str]) -> Option<(Runtime, tempfile::TempDir)> {
 async fn a_mapper_gives_a_gpu_its_meaning_and_a_collector_reads_this_machine() {
     let plugins = ["collector-gpu", "collector-host", "collector-power", "target-open-inference"];
     let Some((runtime, _data)) = runtime_with(&plugins).await else { return };
-    let labels = [("gpu", "0"), ("UUID", "GPU-6f1c"), ("device", "nvidia0"), ("modelName", "H100"), ("Hostname", "node-1")];
+    let labels =
+        [("gpu", "0"), ("UUID", "GPU-6f1c"), ("device", "nvidia0"), ("modelName", "H100"), ("Hostname", "node-1")];
     let series = SeriesDescription {
         metric: "DCGM_FI_DEV_GPU_TEMP".into(),
         metric_type: MetricType::Gauge,
@@ -97,7 +98,7 @@ async fn a_mapper_gives_a_gpu_its_meaning_and_a_collector_reads_this_machine() {
     let target =
         TargetInfo { key: TargetKey { job: "dcgm".into(), instance: "node-1:9400".into() }, labels: Labels::default() };
     for _ in 0..3 {
-        let mapping = runtime.interpret("collector-gpu", &target, &[series.clone()]).await.expect("a mapping");
+        let mapping = runtime.interpret("collector-gpu", &target, std::slice::from_ref(&series)).await.expect("a mapping");
         assert_eq!(mapping.meanings.len(), 1);
         assert_eq!(mapping.meanings[0].body.name, "gpu.temperature");
         assert!(mapping.topology.entities.iter().any(|entity| entity.kind == "gpu"));

@@ -54,11 +54,14 @@ impl Backtest {
         let detector = offline::load(&runtime, &self.detector, config).await?;
         for (index, file) in self.files.iter().enumerate() {
             let path = if file.is_absolute() || file.exists() { file.clone() } else { self.root.join(file) };
-            let relative = path.strip_prefix(&self.root).with_context(|| format!("{} does not lie below {}", path.display(), self.root.display()))?;
+            let relative = path
+                .strip_prefix(&self.root)
+                .with_context(|| format!("{} does not lie below {}", path.display(), self.root.display()))?;
             let rows = read(&path)?;
             let opened = Detectors::open(&runtime, &detector, Vec::new()).await?;
             let group = GroupId(u32::try_from(index).unwrap_or(u32::MAX));
-            let answers = observe(opened.watch, group, relative, &rows).await.with_context(|| format!("{}", path.display()))?;
+            let answers =
+                observe(opened.watch, group, relative, &rows).await.with_context(|| format!("{}", path.display()))?;
             write(&self.out.join(relative), &rows, &answers)?;
             eprintln!("{} of {}: {}", index + 1, self.files.len(), relative.display());
         }
@@ -69,7 +72,12 @@ impl Backtest {
 fn read(path: &Path) -> anyhow::Result<Vec<Row>> {
     let mut reader = csv::Reader::from_path(path).with_context(|| format!("{} cannot be read", path.display()))?;
     let headers = reader.headers()?.clone();
-    let column = |name: &str| headers.iter().position(|header| header.trim() == name).with_context(|| format!("{} has no column {name:?}", path.display()));
+    let column = |name: &str| {
+        headers
+            .iter()
+            .position(|header| header.trim() == name)
+            .with_context(|| format!("{} has no column {name:?}", path.display()))
+    };
     let (timestamp, value) = (column("timestamp")?, column("value")?);
     let mut rows: Vec<Row> = Vec::new();
     for (number, record) in reader.records().enumerate() {
@@ -77,7 +85,11 @@ fn read(path: &Path) -> anyhow::Result<Vec<Row>> {
         let line = number + 2;
         let (time, text) = (record.get(timestamp).unwrap_or_default(), record.get(value).unwrap_or_default().trim());
         let at = moment(time).with_context(|| format!("{}:{line}: {time:?} is no moment", path.display()))?;
-        let value = if text.is_empty() { f64::NAN } else { text.parse().with_context(|| format!("{}:{line}: {text:?} is no number", path.display()))? };
+        let value = if text.is_empty() {
+            f64::NAN
+        } else {
+            text.parse().with_context(|| format!("{}:{line}: {text:?} is no number", path.display()))?
+        };
         rows.push(Row { timestamp: time.to_owned(), text: text.to_owned(), at, value });
     }
     Ok(rows)
@@ -101,7 +113,12 @@ struct Answer {
     warming: bool,
 }
 
-async fn observe(mut watch: Box<dyn Watch>, group: GroupId, name: &Path, rows: &[Row]) -> anyhow::Result<HashMap<Timestamp, Answer>> {
+async fn observe(
+    mut watch: Box<dyn Watch>,
+    group: GroupId,
+    name: &Path,
+    rows: &[Row],
+) -> anyhow::Result<HashMap<Timestamp, Answer>> {
     let member = Member {
         name: name.display().to_string(),
         unit: String::new(),

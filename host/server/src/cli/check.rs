@@ -19,7 +19,10 @@ impl Check {
             "The configuration is fine: listens on {}, keeps data in {}, scrapes {targets} targets, collects {}.",
             config.listen,
             config.data.display(),
-            config.collect.as_ref().map_or("from this machine".to_owned(), |collects| format!("from {} configured places", collects.len())),
+            config.collect.as_ref().map_or("from this machine".to_owned(), |collects| format!(
+                "from {} configured places",
+                collects.len()
+            )),
         );
         Ok(ExitCode::SUCCESS)
     }

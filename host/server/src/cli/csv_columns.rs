@@ -34,7 +34,9 @@ impl Table {
 
     /// The columns that both tables have, in this one's order.
     pub(super) fn shared<'t>(&'t self, other: &'t Table) -> Vec<(&'t str, &'t [String], &'t [String])> {
-        let pair = |name: &'t String| Some((name.as_str(), self.columns.get(name)?.as_slice(), other.columns.get(name)?.as_slice()));
+        let pair = |name: &'t String| {
+            Some((name.as_str(), self.columns.get(name)?.as_slice(), other.columns.get(name)?.as_slice()))
+        };
         self.order.iter().filter_map(pair).collect()
     }
 }
@@ -44,12 +46,19 @@ fn number(text: &str) -> Option<f64> {
 }
 
 /// One column of both samples: numeric when every value of both is a number.
-pub(super) fn describe(name: &str, reference: &[String], current: &[String]) -> (ColumnDescription, ColumnValues, ColumnValues) {
+pub(super) fn describe(
+    name: &str,
+    reference: &[String],
+    current: &[String],
+) -> (ColumnDescription, ColumnValues, ColumnValues) {
     let missing = |text: &String| MISSING.contains(&text.as_str());
     let numeric = reference.iter().chain(current).filter(|text| !missing(text)).all(|text| number(text).is_some());
     if numeric {
-        let numbers = |column: &[String]| ColumnValues::Numbers(column.iter().map(|text| number(text).unwrap_or(f64::NAN)).collect());
-        let description = ColumnDescription { name: name.into(), column_type: ColumnType::Numeric, width: 1, categories: Vec::new() };
+        let numbers = |column: &[String]| {
+            ColumnValues::Numbers(column.iter().map(|text| number(text).unwrap_or(f64::NAN)).collect())
+        };
+        let description =
+            ColumnDescription { name: name.into(), column_type: ColumnType::Numeric, width: 1, categories: Vec::new() };
         return (description, numbers(reference), numbers(current));
     }
     let mut codes: BTreeMap<&str, u32> = BTreeMap::new();
@@ -74,6 +83,7 @@ pub(super) fn describe(name: &str, reference: &[String], current: &[String]) -> 
         column.iter().map(&mut code).collect()
     };
     let (reference, current) = (coded(reference), coded(current));
-    let description = ColumnDescription { name: name.into(), column_type: ColumnType::Categorical, width: 1, categories };
+    let description =
+        ColumnDescription { name: name.into(), column_type: ColumnType::Categorical, width: 1, categories };
     (description, ColumnValues::Codes(reference), ColumnValues::Codes(current))
 }

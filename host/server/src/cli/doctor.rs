@@ -41,10 +41,16 @@ impl Doctor {
             }
         };
         let listening = TcpListener::bind(config.listen).map(|_| format!("{} is free", config.listen));
-        findings.note("address", listening.map_err(|error| format!("{}: {error}; stop what listens there or change `listen`", config.listen)));
+        findings.note(
+            "address",
+            listening
+                .map_err(|error| format!("{}: {error}; stop what listens there or change `listen`", config.listen)),
+        );
         let store = if config.data.join("tandem.redb").exists() {
             let opened = Store::open(&config.data, StoreOptions::default());
-            opened.map(|store| format!("{} MiB in {}", store.metrics().file_bytes >> 20, config.data.display())).map_err(|e| e.to_string())
+            opened
+                .map(|store| format!("{} MiB in {}", store.metrics().file_bytes >> 20, config.data.display()))
+                .map_err(|e| e.to_string())
         } else {
             Ok(format!("none yet in {}", config.data.display()))
         };
@@ -52,7 +58,11 @@ impl Doctor {
         match offline::runtime() {
             Ok(runtime) => {
                 findings.note("plugin engine", Ok(format!("{:?}", runtime.allocation()).to_lowercase()));
-                let bundle = if bundled::COMPONENTS.is_empty() { Err("this binary holds no plugins; build it with `make build`".into()) } else { Ok(format!("{} plugins", bundled::COMPONENTS.len())) };
+                let bundle = if bundled::COMPONENTS.is_empty() {
+                    Err("this binary holds no plugins; build it with `make build`".into())
+                } else {
+                    Ok(format!("{} plugins", bundled::COMPONENTS.len()))
+                };
                 findings.note("bundle", bundle);
                 for (name, _) in bundled::COMPONENTS {
                     let loaded = offline::load(&runtime, name, serde_json::Value::Null).await;

@@ -66,7 +66,8 @@ impl DriftCommand {
         let methods = match &self.method {
             Some(method) => vec![offline::load(&runtime, method, serde_json::from_str(&self.config)?).await?],
             None => {
-                let bundled = bundled::COMPONENTS.iter().map(|(name, _)| *name).filter(|name| name.starts_with("drift-"));
+                let bundled =
+                    bundled::COMPONENTS.iter().map(|(name, _)| *name).filter(|name| name.starts_with("drift-"));
                 let mut methods = Vec::new();
                 for name in bundled {
                     methods.push(offline::load(&runtime, name, serde_json::Value::Null).await?);

@@ -47,9 +47,10 @@ pub(super) async fn load(runtime: &Runtime, name_or_file: &str, config: serde_js
     let bundled = bundled::COMPONENTS.iter().find(|(name, _)| *name == name_or_file);
     let (origin, bytes): (String, Arc<[u8]>) = match bundled {
         Some((_, bytes)) => (bundled::ORIGIN.into(), Arc::from(*bytes)),
-        None if Path::new(name_or_file).is_file() => {
-            (name_or_file.into(), std::fs::read(name_or_file).with_context(|| format!("{name_or_file} cannot be read"))?.into())
-        }
+        None if Path::new(name_or_file).is_file() => (
+            name_or_file.into(),
+            std::fs::read(name_or_file).with_context(|| format!("{name_or_file} cannot be read"))?.into(),
+        ),
         None => {
             let known: Vec<&str> = bundled::COMPONENTS.iter().map(|(name, _)| *name).collect();
             bail!("there is no bundled plugin and no file {name_or_file:?}; bundled are {}", known.join(", "))

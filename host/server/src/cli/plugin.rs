@@ -59,7 +59,8 @@ async fn list(data: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
     if let Some(data) = data {
         let folder = data.join("plugins");
         let entries = std::fs::read_dir(&folder).with_context(|| format!("{} cannot be read", folder.display()))?;
-        let files = entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "wasm"));
+        let files =
+            entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "wasm"));
         plugins.extend(files.map(|path| path.to_string_lossy().into_owned()));
     }
     let mut failed = false;
@@ -127,8 +128,9 @@ fn print(status: &PluginStatus) {
 fn build(folder: &Path, out: &Path) -> anyhow::Result<ExitCode> {
     let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("tandem-builder")));
     let program = beside.filter(|path| path.is_file()).unwrap_or_else(|| "tandem-builder".into());
-    let status = Command::new(&program).arg(folder).arg("--out").arg(out).status().with_context(|| {
-        format!("{} could not be started; `make build` puts it beside tandem", program.display())
-    })?;
+    let status =
+        Command::new(&program).arg(folder).arg("--out").arg(out).status().with_context(|| {
+            format!("{} could not be started; `make build` puts it beside tandem", program.display())
+        })?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

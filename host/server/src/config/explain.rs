@@ -22,13 +22,16 @@ impl ConfigError {
         Self {
             path: path.into(),
             line: None,
-            problem: format!("cannot be read: {error}; give the right path with --config, or leave it out for the defaults"),
+            problem: format!(
+                "cannot be read: {error}; give the right path with --config, or leave it out for the defaults"
+            ),
         }
     }
 
     pub(super) fn from_toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let line = error.span().map(|span| line_of(text, span.start));
-        let key = error.span().and_then(|span| text.get(span)).filter(|found| found.len() < 60 && !found.contains('\n'));
+        let key =
+            error.span().and_then(|span| text.get(span)).filter(|found| found.len() < 60 && !found.contains('\n'));
         let message = error.message().trim();
         let problem = match unknown_field(message) {
             Some((found, known)) => match nearest(found, &known) {

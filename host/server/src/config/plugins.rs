@@ -16,8 +16,9 @@ impl<'de> Deserialize<'de> for Bytes {
         }
         match Written::deserialize(deserializer)? {
             Written::Number(bytes) => Ok(Bytes(bytes)),
-            Written::Text(text) => parse(&text)
-                .ok_or_else(|| de::Error::custom(format!("{text:?} is not an amount; write it like \"64MiB\" or as a number of bytes"))),
+            Written::Text(text) => parse(&text).ok_or_else(|| {
+                de::Error::custom(format!("{text:?} is not an amount; write it like \"64MiB\" or as a number of bytes"))
+            }),
         }
     }
 }
@@ -34,7 +35,7 @@ fn parse(text: &str) -> Option<Bytes> {
         _ => return None,
     };
     let bytes = number.parse::<f64>().ok()? * factor as f64;
-    (bytes.is_finite() && bytes >= 0.0 && bytes < 1e18).then_some(Bytes(bytes as u64))
+    (0.0..1e18).contains(&bytes).then_some(Bytes(bytes as u64))
 }
 
 /// Grants, limits and configuration of one plugin. A grant counts only for what the plugin also asks for.

@@ -1,3 +1,5 @@
+// The request, step by step, as `wasi:http` wants it. Every handle is given back before the function that took it ends.
+
 #include "http.h"
 
 #include <stdlib.h>
@@ -50,8 +52,10 @@ static bool make_request(const address_t *address, wasi_http_types_own_outgoing_
   return good;
 }
 
-static const char *in_words(wasi_http_types_error_code_t *code) {
+// Takes the code, and answers it in words.
+static const char *in_words(wasi_http_types_error_code_t *code, bool *is_refused) {
   const char *words = "the request failed";
+  *is_refused = code->tag == WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_DENIED || code->tag == WASI_HTTP_TYPES_ERROR_CODE_DESTINATION_IP_PROHIBITED;
   switch (code->tag) {
     case WASI_HTTP_TYPES_ERROR_CODE_HTTP_REQUEST_DENIED:
     case WASI_HTTP_TYPES_ERROR_CODE_DESTINATION_IP_PROHIBITED: words = "the host does not grant this address"; break;
@@ -68,7 +72,8 @@ static const char *in_words(wasi_http_types_error_code_t *code) {
 }
 
 // Sends the request, which is used up, and waits for the answer's head.
-static bool send(wasi_http_types_own_outgoing_request_t request, wasi_http_types_own_incoming_response_t *response, const char **why) {
+static bool send(wasi_http_types_own_outgoing_request_t request, wasi_http_types_own_incoming_response_t *response, bool *is_refused,
+                 const char **why) {
   wasi_http_types_own_request_options_t options = wasi_http_types_constructor_request_options();
   wasi_http_types_borrow_request_options_t borrowed = wasi_http_types_borrow_request_options(options);
   uint64_t timeout = TIMEOUT_NANOSECONDS;
@@ -79,7 +84,7 @@ static bool send(wasi_http_types_own_outgoing_request_t request, wasi_http_types
   wasi_http_outgoing_handler_own_future_incoming_response_t pending;
   wasi_http_types_error_code_t code;
   if (!wasi_http_outgoing_handler_handle(request, &options, &pending, &code)) {
-    *why = in_words(&code);
+    *why = in_words(&code, is_refused);
     return false;
   }
   wasi_http_types_borrow_future_incoming_response_t waiting = wasi_http_types_borrow_future_incoming_response(pending);
@@ -91,7 +96,7 @@ static bool send(wasi_http_types_own_outgoing_request_t request, wasi_http_types
   if (!good) {
     *why = "the answer was taken already";
   } else if (result.val.ok.is_err) {
-    *why = in_words(&result.val.ok.val.err);
+    *why = in_words(&result.val.ok.val.err, is_refused);
     good = false;
   } else {
     *response = result.val.ok.val.ok;
@@ -143,7 +148,7 @@ bool http_get(const collector_plugin_string_t *url, http_answer_t *answer, const
   wasi_http_types_own_outgoing_request_t request;
   wasi_http_types_own_incoming_response_t response;
   *why = "the target is no http address";
-  if (!parse(url, &address) || !make_request(&address, &request) || !send(request, &response, why)) return false;
+  if (!parse(url, &address) || !make_request(&address, &request) || !send(request, &response, &answer->is_refused, why)) return false;
   answer->status = wasi_http_types_method_incoming_response_status(wasi_http_types_borrow_incoming_response(response));
   bool good = read_body(response, &answer->body, why);
   wasi_http_types_incoming_response_drop_own(response);

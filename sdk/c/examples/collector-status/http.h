@@ -5,6 +5,8 @@
 #include "collector_plugin.h"
 
 typedef struct {
+  // There is no answer for want of a grant.
+  bool is_refused;
   uint16_t status;
   collector_plugin_list_u8_t body;
 } http_answer_t;

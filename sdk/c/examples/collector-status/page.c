@@ -1,3 +1,5 @@
+// The reader goes over the text once, keeps nothing, and points into the text.
+
 #include "page.h"
 
 #include <string.h>

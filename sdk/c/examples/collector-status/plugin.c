@@ -140,7 +140,8 @@ bool exports_tandem_plugin_collector_collect(exports_tandem_plugin_collector_col
   if (!good) {
     fail(err, TANDEM_PLUGIN_TYPES_FAILURE_CODE_MALFORMED, "the cursor is no number", false);
   } else if (!http_get(&request->target, &answer, &why)) {
-    good = fail(err, TANDEM_PLUGIN_TYPES_FAILURE_CODE_UNREACHABLE, why, true);
+    good = answer.is_refused ? fail(err, TANDEM_PLUGIN_TYPES_FAILURE_CODE_REFUSED, why, false)
+                             : fail(err, TANDEM_PLUGIN_TYPES_FAILURE_CODE_UNREACHABLE, why, true);
   } else {
     if (answer.status != 200) {
       good = fail(err, TANDEM_PLUGIN_TYPES_FAILURE_CODE_UNREACHABLE, "the page's status is not 200", true);

@@ -1,3 +1,5 @@
+// The same formulas, in the same order, as in the other languages, so that the scores are the same to the last bit.
+
 #include "mean.h"
 
 #include <math.h>

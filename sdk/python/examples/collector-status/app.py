@@ -40,7 +40,8 @@ class Collector(exports.Collector):
         try:
             status, body = outgoing.get(request.target, {"accept": "application/json"})
         except outgoing.Unreachable as error:
-            raise failure(FailureCode.UNREACHABLE, f"GET {request.target}: {error}", retry=True) from error
+            code = FailureCode.REFUSED if error.refused else FailureCode.UNREACHABLE
+            raise failure(code, f"GET {request.target}: {error}", retry=not error.refused) from error
         if status != 200:
             raise failure(FailureCode.UNREACHABLE, f"{request.target} answered {status}", retry=True)
         try:

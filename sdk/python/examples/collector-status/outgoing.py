@@ -7,6 +7,8 @@ from componentize_py_types import Err, Ok
 from wit_world.imports import outgoing_handler
 from wit_world.imports.streams import StreamError_Closed
 from wit_world.imports.wasi_http_types import (
+    ErrorCode_DestinationIpProhibited,
+    ErrorCode_HttpRequestDenied,
     Fields,
     IncomingResponse,
     OutgoingBody,
@@ -23,7 +25,11 @@ READ_BYTES = 65_536
 
 
 class Unreachable(Exception):
-    """The host or the other side did not let the request through."""
+    """There is no answer; `refused` says whether that is for want of a grant."""
+
+    def __init__(self, why: object):
+        super().__init__(type(why).__name__.removeprefix("ErrorCode_") if not isinstance(why, str) else why)
+        self.refused = isinstance(why, (ErrorCode_HttpRequestDenied, ErrorCode_DestinationIpProhibited))
 
 
 def get(url: str, headers: Dict[str, str]) -> Tuple[int, bytes]:

@@ -105,9 +105,8 @@ impl Live {
             return Err(CallError::Answered(core.wrong_kind(plugin, PluginKind::Detector)));
         };
         let state = HostState::pure(plugin.context.clone());
-        let mut instance =
-            Instance::start(&core.engine, &plugin.identity, state, |store| prepared.instantiate(store))
-                .map_err(CallError::Broke)?;
+        let mut instance = Instance::start(&core.engine, &plugin.identity, state, |store| prepared.instantiate(store))
+            .map_err(CallError::Broke)?;
         let watch = instance
             .call(function, deadline(groups, 0), |store, exports| open(store, exports.tandem_plugin_detector()))?;
         Ok(Self { instance, watch })

@@ -119,12 +119,10 @@ impl Shard {
             self.forget(group);
             self.lost.push((group, no_state(self.slot.name(), group)));
         }
-        let kept: Vec<_> = self
-            .groups
-            .values()
-            .filter_map(|group| Some((group, self.states.get(&group.id)?.as_slice())))
-            .collect();
-        let (restored, refused) = Live::restore(&self.core, &plugin, &kept).map_err(|error| self.gone(&plugin, error))?;
+        let kept: Vec<_> =
+            self.groups.values().filter_map(|group| Some((group, self.states.get(&group.id)?.as_slice()))).collect();
+        let (restored, refused) =
+            Live::restore(&self.core, &plugin, &kept).map_err(|error| self.gone(&plugin, error))?;
         for (group, failure) in refused {
             self.forget(group);
             self.lost.push((group, failure));
