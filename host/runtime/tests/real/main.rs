@@ -98,7 +98,8 @@ async fn a_mapper_gives_a_gpu_its_meaning_and_a_collector_reads_this_machine() {
     let target =
         TargetInfo { key: TargetKey { job: "dcgm".into(), instance: "node-1:9400".into() }, labels: Labels::default() };
     for _ in 0..3 {
-        let mapping = runtime.interpret("collector-gpu", &target, std::slice::from_ref(&series)).await.expect("a mapping");
+        let mapping =
+            runtime.interpret("collector-gpu", &target, std::slice::from_ref(&series)).await.expect("a mapping");
         assert_eq!(mapping.meanings.len(), 1);
         assert_eq!(mapping.meanings[0].body.name, "gpu.temperature");
         assert!(mapping.topology.entities.iter().any(|entity| entity.kind == "gpu"));
