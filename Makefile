@@ -6,14 +6,13 @@ COMPONENTS := target/components
 # One profile serves everything, so that wasmtime is compiled once.
 PROFILE := --release
 
-.PHONY: help serve test build components builder lint format docs bench conformance clean
+.PHONY: help serve test build components builder lint format docs clean
 
 help:
 	@echo "make serve   build everything and run the server on this machine's own telemetry"
 	@echo "make test    everything CI checks"
 	@echo "make build   give target/release/tandem, with the bundled plugins inside"
 	@echo "make lint    formatting and clippy"
-	@echo "make bench   the comparisons of tests/bench"
 
 # What is missing on a bare machine: a C compiler for some crates, and Rust itself.
 .PHONY: needs
@@ -45,7 +44,9 @@ lint: format components
 docs: components
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) --locked --workspace --no-deps --quiet
 
-test: format build
+# The tests start the server from its library, so the binary is not built apart: another choice of packages would unite
+# features differently and compile wasmtime a second time.
+test: format components
 	$(MAKE) lint
 	$(CARGO) test $(PROFILE) --locked --workspace
 	$(MAKE) docs

@@ -83,6 +83,13 @@ fn covers(wide: &str, narrow: &str) -> bool {
     };
     let destination =
         tandem_domain::destination::Destination { host: host.trim_matches(['[', ']']).to_lowercase(), port };
+    // A network covers addresses and no name: where a name leads is known only when it is resolved.
+    let is_address = |host: &str| host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
+    let wide_host = wide.rsplit_once(':').map_or(wide, |(host, port)| if port.contains(']') { wide } else { host });
+    let wide_is_network = wide.contains('/') || is_address(wide) || is_address(wide_host);
+    if wide_is_network && !is_address(&destination.host) {
+        return false;
+    }
     !narrow.contains('/') && !narrow.starts_with("*.") && grant.may_resolve(&destination)
 }
 
