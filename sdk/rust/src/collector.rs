@@ -70,7 +70,7 @@ impl<C: Collector, const FILES: bool, const HTTP: bool> bindings::collector::exp
     }
 }
 
-/// Makes a [`Collector`](collector::Collector) the plugin of this crate. `collector!(Mine)` may read files and send HTTP
+/// Makes a [`Collector`](crate::collector::Collector) the plugin of this crate. `collector!(Mine)` may read files and send HTTP
 /// requests; `collector!(Mine, files)`, `collector!(Mine, http)` and `collector!(Mine, nothing)` leave the other imports out
 /// of the component, which tells the operator most plainly what it cannot do.
 #[macro_export]

@@ -111,7 +111,7 @@ impl<C: Correlator> GuestSession for SessionOf<C> {
     }
 }
 
-/// Makes a [`Correlator`](correlator::Correlator) the plugin of this crate.
+/// Makes a [`Correlator`](crate::correlator::Correlator) the plugin of this crate.
 #[macro_export]
 macro_rules! correlator {
     ($plugin:ident) => {

@@ -123,7 +123,7 @@ impl<D: Detector> GuestWatch for WatchOf<D> {
     }
 }
 
-/// Makes a [`Detector`](detector::Detector) the plugin of this crate.
+/// Makes a [`Detector`](crate::detector::Detector) the plugin of this crate.
 #[macro_export]
 macro_rules! detector {
     ($plugin:ident) => {

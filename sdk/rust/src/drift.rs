@@ -181,7 +181,7 @@ pub fn check_chunk(columns: &[ColumnDescription], chunk: &Chunk) -> Result<(), F
     Ok(())
 }
 
-/// Makes a [`DriftMetric`](drift::DriftMetric) the plugin of this crate.
+/// Makes a [`DriftMetric`](crate::drift::DriftMetric) the plugin of this crate.
 #[macro_export]
 macro_rules! drift_metric {
     ($plugin:ident) => {

@@ -93,7 +93,7 @@ impl<T: DeploymentTarget> Guest for Exported<T> {
     }
 }
 
-/// Makes a [`DeploymentTarget`](target::DeploymentTarget) the plugin of this crate.
+/// Makes a [`DeploymentTarget`](crate::target::DeploymentTarget) the plugin of this crate.
 #[macro_export]
 macro_rules! deployment_target {
     ($plugin:ident) => {
