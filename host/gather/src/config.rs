@@ -7,6 +7,9 @@ use std::{collections::BTreeMap, time::Duration};
 /// The shortest interval, so that a slip of the pen does not flood a target.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Prometheus' own default.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Prometheus or OpenMetrics endpoints that the host scrapes.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,9 +27,8 @@ pub struct ScrapeConfig {
     /// How often.
     #[serde(default = "fifteen_seconds")]
     pub interval: Period,
-    /// How long one scrape may take; at most the interval.
-    #[serde(default = "ten_seconds")]
-    pub timeout: Period,
+    /// How long one scrape may take; at most the interval. Ten seconds when absent, or the interval where that is shorter.
+    pub timeout: Option<Period>,
     /// What the operator knows of the targets, such as `service`, `gpu_uuid`, `powered_by`.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -63,11 +65,12 @@ fn fifteen_seconds() -> Period {
     Period::seconds(15)
 }
 
-fn ten_seconds() -> Period {
-    Period::seconds(10)
-}
-
 impl ScrapeConfig {
+    /// How long one scrape may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout.map_or(DEFAULT_TIMEOUT.min(self.interval.0), |timeout| timeout.0)
+    }
+
     /// Checks what the shapes alone do not say.
     ///
     /// # Errors
@@ -86,7 +89,7 @@ impl ScrapeConfig {
             return Err(format!("target {target:?} is not host:port; scheme and path have keys of their own"));
         }
         interval(self.interval)?;
-        if self.timeout > self.interval {
+        if self.timeout() > self.interval.0 {
             return Err("timeout is longer than interval; a target is never scraped twice at once".into());
         }
         Ok(())
@@ -116,4 +119,20 @@ fn interval(interval: Period) -> Result<(), String> {
         return Err("interval is below 100ms; give a longer one".into());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_interval_shortens_the_timeout_that_was_not_given() {
+        let read = |text: &str| serde_json::from_str::<ScrapeConfig>(text).expect("a config");
+        let short = read(r#"{"job": "j", "targets": ["h:1"], "interval": "5s"}"#);
+        assert_eq!((short.timeout(), short.validate()), (Duration::from_secs(5), Ok(())));
+        let long = read(r#"{"job": "j", "targets": ["h:1"]}"#);
+        assert_eq!(long.timeout(), DEFAULT_TIMEOUT);
+        let wrong = read(r#"{"job": "j", "targets": ["h:1"], "interval": "5s", "timeout": "6s"}"#);
+        assert!(wrong.validate().is_err());
+    }
 }

@@ -31,7 +31,7 @@ pub(crate) async fn scrape(
     now: Timestamp,
     metrics: &GatherMetrics,
 ) -> Result<Visit, Failure> {
-    let timeout = endpoint.config.timeout.0;
+    let timeout = endpoint.config.timeout();
     let headers = [
         ("accept", ACCEPT.to_owned()),
         ("accept-encoding", "gzip".to_owned()),
