@@ -3,8 +3,10 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 COMPONENTS := target/components
-# One profile serves everything, so that wasmtime is compiled once.
+# One profile and one choice of packages serve everything: cargo unites the features of the packages that it is given, and
+# another choice would compile wasmtime a second time.
 PROFILE := --release
+CHOICE := --locked --workspace
 
 .PHONY: help serve test build components builder lint format docs clean
 
@@ -23,14 +25,14 @@ needs:
 	  else echo "A C compiler is missing: install gcc (Debian: apt-get install gcc libc6-dev), then run this again."; exit 1; fi; }
 
 builder: needs
-	$(CARGO) build $(PROFILE) --locked -p tandem-builder
+	$(CARGO) build $(PROFILE) $(CHOICE) --bin tandem-builder
 
 # The bundled plugins, each a folder under plugins/, as components.
 components: builder
 	target/release/tandem-builder build --bundled --locked --out $(COMPONENTS)
 
 build: components
-	$(CARGO) build $(PROFILE) --locked -p tandem-server --bin tandem
+	$(CARGO) build $(PROFILE) $(CHOICE) --bin tandem
 
 serve: build
 	target/release/tandem serve
@@ -39,16 +41,14 @@ format:
 	$(CARGO) fmt --all --check
 
 lint: format components
-	$(CARGO) clippy $(PROFILE) --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy $(PROFILE) $(CHOICE) --all-targets -- -D warnings
 
 docs: components
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) --locked --workspace --no-deps --quiet
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) $(CHOICE) --no-deps --quiet
 
-# The tests start the server from its library, so the binary is not built apart: another choice of packages would unite
-# features differently and compile wasmtime a second time.
 test: format components
 	$(MAKE) lint
-	$(CARGO) test $(PROFILE) --locked --workspace
+	$(CARGO) test $(PROFILE) $(CHOICE)
 	$(MAKE) docs
 
 clean:

@@ -141,6 +141,10 @@ pub struct PluginUsage {
     pub contract_breaches: u64,
     /// Requests refused for want of a grant.
     pub denials: u64,
+    /// Lines left out of the log because it wrote too many.
+    pub log_lines_left_out: u64,
+    /// Components under this name that were not let in.
+    pub refused_loads: u64,
     /// Time spent in calls.
     pub busy_nanos: u64,
     /// Linear memory of its live instances now.

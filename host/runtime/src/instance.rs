@@ -15,6 +15,9 @@ const WALL_TO_COMPUTING: u32 = 8;
 /// Frames of the guest's stack in the text of a trap.
 const MAX_BACKTRACE_FRAMES: usize = 6;
 
+/// The engine shows twenty frames of a trap; half of them in one function are no accident.
+const RECURSION_FRAMES: usize = 10;
+
 /// What every instance of a plugin shares with the counters and texts about it.
 #[derive(Debug)]
 pub(crate) struct Identity {
@@ -186,7 +189,8 @@ pub(crate) fn describe_break(
     let plugin = &identity.name;
     let log = state.log_tail();
     let last_words = if log.trim().is_empty() { String::new() } else { format!("; its last words: {}", log.trim()) };
-    let place = backtrace(error);
+    let functions = functions(error);
+    let place = place(&functions);
     let Some(trap) = error.downcast_ref::<Trap>() else {
         return describe_host_error(identity, function, error, &last_words);
     };
@@ -204,6 +208,7 @@ pub(crate) fn describe_break(
     identity.usage.count_trap();
     let what = match trap {
         Trap::StackOverflow => "used up its stack (endless recursion?)".to_owned(),
+        Trap::MemoryOutOfBounds if recurses(&functions) => "used up its stack (endless recursion?)".to_owned(),
         Trap::UnreachableCodeReached => "panicked".to_owned(),
         other => format!("trapped ({})", other.to_string().trim_start_matches("wasm trap: ")),
     };
@@ -241,15 +246,25 @@ fn describe_host_error(identity: &Identity, function: &str, error: &wasmtime::Er
     )
 }
 
-/// The innermost frames of the guest, as ` at f < g < h`.
-fn backtrace(error: &wasmtime::Error) -> String {
-    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
-    let frames: Vec<String> = backtrace
-        .frames()
-        .iter()
-        .filter_map(|frame| frame.func_name().map(|name| crate::convert::shortened(name).to_owned()))
-        .filter(|name| !name.contains("panic") && !name.contains("rust_begin_unwind"))
-        .take(MAX_BACKTRACE_FRAMES)
-        .collect();
+/// The guest's functions at the moment of the trap, innermost first, by the names of their source.
+fn functions(error: &wasmtime::Error) -> Vec<String> {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
+    let names = backtrace.frames().iter().filter_map(wasmtime::FrameInfo::func_name);
+    names.map(|name| format!("{:#}", rustc_demangle::demangle(name))).collect()
+}
+
+/// The innermost frames, as ` in f < g < h`, without the machinery of panics.
+fn place(functions: &[String]) -> String {
+    const MACHINERY: [&str; 3] = ["panic", "rust_begin_unwind", "__rust_end_short_backtrace"];
+    let told = functions.iter().filter(|name| !MACHINERY.iter().any(|part| name.contains(part)));
+    let mut frames: Vec<&str> = told.map(|name| crate::convert::shortened(name)).collect();
+    frames.dedup();
+    frames.truncate(MAX_BACKTRACE_FRAMES);
     if frames.is_empty() { String::new() } else { format!(" in {}", frames.join(" < ")) }
+}
+
+/// Whether a function stands so often on the stack that it must have called itself without an end. Compilers keep part of
+/// the stack in linear memory, and where that part is used up first the trap is one of memory.
+fn recurses(functions: &[String]) -> bool {
+    functions.iter().any(|name| functions.iter().filter(|other| *other == name).count() >= RECURSION_FRAMES)
 }

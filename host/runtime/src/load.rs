@@ -163,6 +163,7 @@ impl Loading<'_> {
         PluginContext {
             name: identity.name.as_str().into(),
             usage: identity.usage.clone(),
+            log_rate: Arc::default(),
             budget: self.core.budget.clone(),
             memory_limit_bytes: identity.memory_limit_bytes,
             assets,

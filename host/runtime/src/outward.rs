@@ -56,7 +56,11 @@ pub(crate) async fn call<'a, T: Send>(
         Ok(Ok(Err(failure))) => {
             usage.count_failure();
             // What the guest makes of a refusal is less than what the host knows of it.
-            let failure = denial.unwrap_or_else(|| Check { plugin: plugin.name(), function }.failure(failure));
+            let check = Check { plugin: plugin.name(), function };
+            let failure = match denial {
+                Some(denial) => check.placed(denial),
+                None => check.failure(failure),
+            };
             slot.note_failure(&failure);
             slot.went_well(core.now());
             Err(failure)

@@ -219,6 +219,7 @@ impl Slot {
 
     /// A version could not be loaded. One that is at work stays; without one the plugin is quarantined with the reason.
     pub(crate) fn load_failed(&self, shown: Shown, failure: Failure, now: Timestamp) {
+        self.usage.count_refused_load();
         let mut inner = self.inner.lock();
         if inner.current.is_none() {
             inner.shown = shown;

@@ -15,6 +15,8 @@ pub struct UsageCounters {
     timeouts: AtomicU64,
     contract_breaches: AtomicU64,
     denials: AtomicU64,
+    log_lines_left_out: AtomicU64,
+    refused_loads: AtomicU64,
     busy_nanos: AtomicU64,
     memory_bytes: AtomicU64,
     memory_peak_bytes: AtomicU64,
@@ -52,6 +54,16 @@ impl UsageCounters {
     /// A request refused for want of a grant.
     pub fn count_denial(&self) {
         self.denials.fetch_add(1, Relaxed);
+    }
+
+    /// A line that was not written to the log because the plugin had said too much.
+    pub fn count_log_line_left_out(&self) {
+        self.log_lines_left_out.fetch_add(1, Relaxed);
+    }
+
+    /// A component that was not let in.
+    pub fn count_refused_load(&self) {
+        self.refused_loads.fetch_add(1, Relaxed);
     }
 
     /// An instance that came to be.
@@ -93,6 +105,8 @@ impl UsageCounters {
             timeouts: self.timeouts.load(Relaxed),
             contract_breaches: self.contract_breaches.load(Relaxed),
             denials: self.denials.load(Relaxed),
+            log_lines_left_out: self.log_lines_left_out.load(Relaxed),
+            refused_loads: self.refused_loads.load(Relaxed),
             busy_nanos: self.busy_nanos.load(Relaxed),
             memory_bytes: self.memory_bytes.load(Relaxed),
             memory_peak_bytes: self.memory_peak_bytes.load(Relaxed),

@@ -84,7 +84,7 @@ fn escaped(text: &str) -> String {
 
 type Reading = (&'static str, &'static str, &'static str, fn(&PluginStatus) -> f64);
 
-const OF_PLUGINS: [Reading; 9] = [
+const OF_PLUGINS: [Reading; 11] = [
     ("tandem_plugin_live", "gauge", "Whether the plugin is at work", |s| {
         f64::from(u8::from(s.state == PluginState::Live))
     }),
@@ -96,6 +96,12 @@ const OF_PLUGINS: [Reading; 9] = [
         s.usage.contract_breaches as f64
     }),
     ("tandem_plugin_denials_total", "counter", "Requests refused for want of a grant", |s| s.usage.denials as f64),
+    ("tandem_plugin_log_lines_left_out_total", "counter", "Lines left out of the log, beyond its rate", |s| {
+        s.usage.log_lines_left_out as f64
+    }),
+    ("tandem_plugin_refused_loads_total", "counter", "Components that were not let in", |s| {
+        s.usage.refused_loads as f64
+    }),
     ("tandem_plugin_busy_seconds_total", "counter", "Time spent in calls", |s| s.usage.busy_nanos as f64 / 1e9),
     ("tandem_plugin_memory_bytes", "gauge", "Linear memory of its instances", |s| s.usage.memory_bytes as f64),
 ];

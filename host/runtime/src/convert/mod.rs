@@ -165,6 +165,11 @@ impl Check<'_> {
         }
     }
 
+    /// A failure of the host's own, with the plugin and function before its text.
+    pub(crate) fn placed(&self, failure: Failure) -> Failure {
+        Failure { message: format!("plugin {}, {}: {}", self.plugin, self.function, failure.message), ..failure }
+    }
+
     /// Entities and relations among them.
     pub(crate) fn topology(
         &self,

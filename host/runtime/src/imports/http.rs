@@ -1,13 +1,11 @@
 //! `wasi:http/outgoing-handler`: requests are gathered whole and handed to the house's one client with the grant of the call.
 
-use super::GuestLog;
-use crate::UsageCounters;
+use super::denial::Denials;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
 use tandem_domain::{
-    Failure, FailureCode,
+    FailureCode,
     http::{HttpClient, HttpGrant, HttpRequest},
 };
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
@@ -23,33 +21,22 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct OutboundHttp {
     client: Option<Arc<dyn HttpClient>>,
     grant: HttpGrant,
-    log: GuestLog,
-    usage: Arc<UsageCounters>,
-    denial: Arc<Mutex<Option<Failure>>>,
+    denials: Denials,
 }
 
 type Worker = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Box<dyn Future<Output = Result<(http::Response<WasiBody>, Worker), Error>> + Send>;
 
 impl OutboundHttp {
-    pub(super) fn new(
-        client: Option<Arc<dyn HttpClient>>,
-        grant: HttpGrant,
-        log: GuestLog,
-        usage: Arc<UsageCounters>,
-    ) -> Self {
-        Self { client, grant, log, usage, denial: Arc::default() }
-    }
-
-    pub(super) fn take_denial(&self) -> Option<Failure> {
-        self.denial.lock().take()
+    pub(super) fn new(client: Option<Arc<dyn HttpClient>>, grant: HttpGrant, denials: Denials) -> Self {
+        Self { client, grant, denials }
     }
 }
 
 impl WasiHttpHooks for OutboundHttp {
     fn send_request(&mut self, request: http::Request<WasiBody>, options: Option<RequestOptions>, _: Worker) -> Sent {
         let (client, grant) = (self.client.clone(), self.grant.clone());
-        let (log, usage, denial) = (self.log.clone(), self.usage.clone(), self.denial.clone());
+        let denials = self.denials.clone();
         Box::new(async move {
             let Some(client) = client else { return Err(Error::HttpRequestDenied) };
             let request = gather(request, options).await?;
@@ -57,9 +44,7 @@ impl WasiHttpHooks for OutboundHttp {
                 if failure.code != FailureCode::Refused {
                     return Error::InternalError(Some(failure.message));
                 }
-                usage.count_denial();
-                log.remember(&failure.message);
-                *denial.lock() = Some(failure);
+                denials.note(failure);
                 Error::HttpRequestDenied
             })?;
             let mut builder = http::Response::builder().status(answer.status);

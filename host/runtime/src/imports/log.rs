@@ -1,7 +1,10 @@
 //! What guests say: bounded in length and rate, to the server's log and into a short memory for error messages.
 
 use super::HostState;
-use crate::bindings::wit_log::{Host, Level};
+use crate::{
+    UsageCounters,
+    bindings::wit_log::{Host, Level},
+};
 use parking_lot::Mutex;
 use std::{
     collections::VecDeque,
@@ -19,15 +22,58 @@ use wasmtime_wasi::{
 const MAX_LINE_BYTES: usize = 4 << 10;
 /// What is remembered of the last lines, for error messages.
 const REMEMBERED_BYTES: usize = 4 << 10;
-/// Lines of one instance that reach the server's log in each window; more are counted and left out.
+/// Lines of one plugin, from all its instances, that reach the server's log in each window; more are counted and left out.
 const MAX_LINES_PER_WINDOW: u32 = 100;
 /// The window.
 const WINDOW: Duration = Duration::from_secs(10);
+
+/// How much of what one plugin says reaches the server's log. Shared by its instances: a collector has a new one for each
+/// call, and would begin each with a full allowance.
+#[derive(Debug)]
+pub(crate) struct LogRate(Mutex<Window>);
+
+#[derive(Debug)]
+struct Window {
+    began: Instant,
+    lines: u32,
+}
+
+/// What becomes of a line.
+#[derive(Debug, PartialEq, Eq)]
+enum Admission {
+    Admitted,
+    /// The first line too many of a window.
+    JustFull,
+    LeftOut,
+}
+
+impl Default for LogRate {
+    fn default() -> Self {
+        Self(Mutex::new(Window { began: Instant::now(), lines: 0 }))
+    }
+}
+
+impl LogRate {
+    fn admit(&self) -> Admission {
+        let mut window = self.0.lock();
+        if window.began.elapsed() >= WINDOW {
+            *window = Window { began: Instant::now(), lines: 0 };
+        }
+        window.lines = window.lines.saturating_add(1);
+        match window.lines {
+            ..=MAX_LINES_PER_WINDOW => Admission::Admitted,
+            lines if lines == MAX_LINES_PER_WINDOW + 1 => Admission::JustFull,
+            _ => Admission::LeftOut,
+        }
+    }
+}
 
 /// The log of one instance; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct GuestLog {
     plugin: Arc<str>,
+    rate: Arc<LogRate>,
+    usage: Arc<UsageCounters>,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -35,21 +81,13 @@ pub(crate) struct GuestLog {
 struct Inner {
     remembered: VecDeque<String>,
     remembered_bytes: usize,
-    window_began: Instant,
-    lines_in_window: u32,
     partial: String,
 }
 
 impl GuestLog {
-    pub(super) fn new(plugin: Arc<str>) -> Self {
-        let inner = Inner {
-            remembered: VecDeque::new(),
-            remembered_bytes: 0,
-            window_began: Instant::now(),
-            lines_in_window: 0,
-            partial: String::new(),
-        };
-        Self { plugin, inner: Arc::new(Mutex::new(inner)) }
+    pub(super) fn new(plugin: Arc<str>, rate: Arc<LogRate>, usage: Arc<UsageCounters>) -> Self {
+        let inner = Inner { remembered: VecDeque::new(), remembered_bytes: 0, partial: String::new() };
+        Self { plugin, rate, usage, inner: Arc::new(Mutex::new(inner)) }
     }
 
     /// The last lines that say what went wrong, newest last; empty when there are none.
@@ -81,18 +119,20 @@ impl GuestLog {
 
     fn say(&self, level: Level, line: &str) {
         let line = cut(line);
-        let (admitted, just_full) = {
-            let mut inner = self.inner.lock();
-            if matches!(level, Level::Warn | Level::Error) {
-                inner.remember(line);
-            }
-            inner.admit()
-        };
-        let plugin = &*self.plugin;
-        if just_full {
-            tracing::warn!(plugin, "this plugin logs too much; further lines are left out for a while");
+        if matches!(level, Level::Warn | Level::Error) {
+            self.remember(line);
         }
-        if !admitted {
+        let plugin = &*self.plugin;
+        let admission = self.rate.admit();
+        if admission == Admission::JustFull {
+            tracing::warn!(
+                plugin,
+                "this plugin writes more than {MAX_LINES_PER_WINDOW} lines in {} s; the rest of them is counted and left out",
+                WINDOW.as_secs()
+            );
+        }
+        if admission != Admission::Admitted {
+            self.usage.count_log_line_left_out();
             return;
         }
         match level {
@@ -126,15 +166,6 @@ impl Inner {
         while self.remembered_bytes > REMEMBERED_BYTES && self.remembered.len() > 1 {
             self.remembered_bytes -= self.remembered.pop_front().map_or(0, |line| line.len());
         }
-    }
-
-    fn admit(&mut self) -> (bool, bool) {
-        if self.window_began.elapsed() >= WINDOW {
-            self.window_began = Instant::now();
-            self.lines_in_window = 0;
-        }
-        self.lines_in_window = self.lines_in_window.saturating_add(1);
-        (self.lines_in_window <= MAX_LINES_PER_WINDOW, self.lines_in_window == MAX_LINES_PER_WINDOW + 1)
     }
 }
 
@@ -205,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_last_lines_are_remembered_and_no_more() {
-        let log = GuestLog::new("test".into());
+        let log = GuestLog::new("test".into(), Arc::default(), Arc::default());
         for number in 0..2000 {
             log.say(Level::Warn, &format!("line {number}"));
         }
@@ -221,10 +252,13 @@ mod tests {
 
     #[test]
     fn a_flood_is_held_back_and_long_lines_are_cut_between_characters() {
-        let mut inner = GuestLog::new("test".into());
-        let inner = Arc::get_mut(&mut inner.inner).expect("alone").get_mut();
-        let admitted = (0..1000).filter(|_| inner.admit().0).count();
-        assert_eq!(admitted as u32, MAX_LINES_PER_WINDOW);
+        let (rate, usage) = (Arc::new(LogRate::default()), Arc::new(UsageCounters::default()));
+        for _ in 0..10 {
+            // Each call of a collector has an instance and a log of its own; the allowance is the plugin's.
+            let log = GuestLog::new("test".into(), rate.clone(), usage.clone());
+            (0..100).for_each(|_| log.say(Level::Debug, "again"));
+        }
+        assert_eq!(usage.read().log_lines_left_out, 1000 - u64::from(MAX_LINES_PER_WINDOW));
         assert_eq!(cut(&"ä".repeat(4000)).len(), MAX_LINE_BYTES);
         assert_eq!(cut(&format!("x{}", "ä".repeat(4000))).len(), MAX_LINE_BYTES - 1);
     }

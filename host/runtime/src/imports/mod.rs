@@ -2,6 +2,7 @@
 //! and nothing lies behind WASI, and `io`, in which the grants of the call decide.
 
 mod assets;
+mod denial;
 mod files;
 mod http;
 mod log;

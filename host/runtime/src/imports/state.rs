@@ -1,6 +1,12 @@
 //! What the host knows of one instance while it is called.
 
-use super::{http::OutboundHttp, log::GuestLog, memory::InstanceMemory, wasi};
+use super::{
+    denial::Denials,
+    http::OutboundHttp,
+    log::{GuestLog, LogRate},
+    memory::InstanceMemory,
+    wasi,
+};
 use crate::{MemoryBudget, UsageCounters, grants::Grants};
 use std::{path::PathBuf, sync::Arc};
 use tandem_domain::{Failure, http::HttpClient, ports::Query, series::SeriesId};
@@ -15,6 +21,8 @@ pub(crate) struct PluginContext {
     pub(crate) name: Arc<str>,
     /// Its counters.
     pub(crate) usage: Arc<UsageCounters>,
+    /// How much of what they say reaches the log.
+    pub(crate) log_rate: Arc<LogRate>,
     /// The budget of the process.
     pub(crate) budget: Arc<MemoryBudget>,
     /// The most linear memory one instance may have.
@@ -32,8 +40,7 @@ pub(crate) struct HostState {
     pub(super) query: Option<Arc<dyn Query>>,
     /// Series that `series-of` named during this call, by the number it gave them.
     pub(super) named_series: Vec<SeriesId>,
-    /// The last thing that was refused for want of a grant.
-    pub(super) denial: Option<Failure>,
+    denials: Denials,
     wasi: WasiCtx,
     http_context: WasiHttpCtx,
     http: OutboundHttp,
@@ -43,34 +50,37 @@ pub(crate) struct HostState {
 impl HostState {
     /// For pure calls: no grants, frozen clocks, seeded chance.
     pub(crate) fn pure(context: PluginContext) -> Self {
-        let log = GuestLog::new(context.name.clone());
+        let log = GuestLog::new(context.name.clone(), context.log_rate.clone(), context.usage.clone());
         let wasi = wasi::pure(&log);
-        Self::new(context, log, wasi, Grants::default(), None)
+        let denials = Denials::new(log.clone(), context.usage.clone());
+        Self::new(context, log, denials, wasi, Grants::default(), None)
     }
 
     /// For calls that read and send under grants.
     pub(crate) fn io(context: PluginContext, grants: Grants, http: Arc<dyn HttpClient>) -> Self {
-        let log = GuestLog::new(context.name.clone());
-        let wasi = wasi::io(&log, &grants, &context.usage);
-        Self::new(context, log, wasi, grants, Some(http))
+        let log = GuestLog::new(context.name.clone(), context.log_rate.clone(), context.usage.clone());
+        let denials = Denials::new(log.clone(), context.usage.clone());
+        let wasi = wasi::io(&log, &grants, &denials);
+        Self::new(context, log, denials, wasi, grants, Some(http))
     }
 
     fn new(
         context: PluginContext,
         log: GuestLog,
+        denials: Denials,
         wasi: WasiCtx,
         grants: Grants,
         http: Option<Arc<dyn HttpClient>>,
     ) -> Self {
         Self {
             memory: InstanceMemory::new(&context),
-            http: OutboundHttp::new(http, grants.http.clone(), log.clone(), context.usage.clone()),
+            http: OutboundHttp::new(http, grants.http.clone(), denials.clone()),
+            denials,
             context,
             log,
             grants,
             query: None,
             named_series: Vec::new(),
-            denial: None,
             wasi,
             http_context: WasiHttpCtx::new(),
             table: ResourceTable::new(),
@@ -95,7 +105,7 @@ impl HostState {
 
     /// The last thing that was refused for want of a grant; taken by whoever reports it.
     pub(crate) fn take_denial(&mut self) -> Option<Failure> {
-        self.http.take_denial().or_else(|| self.denial.take())
+        self.denials.take()
     }
 
     /// Linear memory of this instance now.

@@ -1,11 +1,14 @@
 //! Standard WASI with nothing behind it: no folders, no environment, no arguments; clocks and chance by kind; sockets by
 //! grant.
 
-use super::{GuestLog, HostState};
-use crate::{UsageCounters, grants::Grants};
+use super::{GuestLog, HostState, denial::Denials};
+use crate::grants::Grants;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
-use std::{net::SocketAddr, sync::Arc, time::Duration};
-use tandem_domain::destination::{Destination, DestinationGrant};
+use std::{net::SocketAddr, time::Duration};
+use tandem_domain::{
+    Failure, FailureCode,
+    destination::{Destination, DestinationGrant},
+};
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::{
     HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, p2::DynPollable, sockets::SocketAddrUse,
@@ -15,6 +18,9 @@ use wasmtime_wasi::{
 const SEED: u64 = 0x7461_6e64_656d;
 /// Random bytes given in one call; more is a mistake.
 const MAX_RANDOM_BYTES: u64 = 1 << 20;
+
+/// What no grant opens.
+const LISTENING: &str = "listen";
 
 /// Time that does not pass.
 struct Frozen;
@@ -53,7 +59,7 @@ pub(super) fn pure(log: &GuestLog) -> WasiCtx {
 }
 
 /// For calls under grants: real clocks and chance, sockets to what is granted.
-pub(super) fn io(log: &GuestLog, grants: &Grants, usage: &Arc<UsageCounters>) -> WasiCtx {
+pub(super) fn io(log: &GuestLog, grants: &Grants, denials: &Denials) -> WasiCtx {
     let (tcp, udp) = (grants.tcp.clone(), grants.udp.clone());
     let mut builder = WasiCtxBuilder::new();
     builder
@@ -63,29 +69,40 @@ pub(super) fn io(log: &GuestLog, grants: &Grants, usage: &Arc<UsageCounters>) ->
         .allow_tcp(!tcp.is_empty())
         .allow_udp(!udp.is_empty())
         .allow_ip_name_lookup(!tcp.is_empty() || !udp.is_empty());
-    let (log, usage) = (log.clone(), usage.clone());
+    let denials = denials.clone();
     builder.socket_addr_check(move |address, purpose| {
         let grant = match purpose {
             SocketAddrUse::TcpConnect => Some(("tcp", tcp.clone())),
             SocketAddrUse::UdpSend | SocketAddrUse::UdpReceive => Some(("udp", udp.clone())),
             // A local end is needed before anything goes out; it may only be chosen by the system.
-            SocketAddrUse::UdpBind | SocketAddrUse::TcpBind if address.ip().is_unspecified() && address.port() == 0 => None,
-            _ => Some(("listen", DestinationGrant::default())),
+            SocketAddrUse::UdpBind | SocketAddrUse::TcpBind if address.ip().is_unspecified() && address.port() == 0 => {
+                None
+            }
+            _ => Some((LISTENING, DestinationGrant::default())),
         };
-        let (log, usage) = (log.clone(), usage.clone());
+        let denials = denials.clone();
         Box::pin(async move {
             let Some((protocol, grant)) = grant else { return true };
             let granted = allows(&grant, address).await;
             if !granted {
-                usage.count_denial();
-                log.remember(&format!(
-                    "{protocol} {address} is not granted; to allow it, add allow_{protocol} = [\"{address}\"] to the plugin's table in tandem.toml"
-                ));
+                denials.note(Failure::lasting(FailureCode::Refused, not_granted(protocol, address)));
             }
             granted
         })
     });
     builder.build()
+}
+
+fn not_granted(protocol: &str, address: SocketAddr) -> String {
+    if protocol == LISTENING {
+        return format!(
+            "{address}: plugins cannot listen; to be sent something, implement `receive` and let it be posted"
+        );
+    }
+    format!(
+        "{protocol} {address} is not granted; to allow it, add allow_{protocol} = [\"{address}\"] to the plugin's table in \
+         tandem.toml"
+    )
 }
 
 /// Whether an address is granted: by an address or network pattern, or as what a granted name leads to now.
