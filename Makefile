@@ -8,7 +8,7 @@ COMPONENTS := target/components
 PROFILE := --release
 CHOICE := --locked --workspace
 
-.PHONY: help serve test build components builder lint format docs clean
+.PHONY: help serve test build components examples builder lint format docs clean
 
 help:
 	@echo "make serve   build everything and run the server on this machine's own telemetry"
@@ -31,6 +31,18 @@ builder: needs
 components: builder
 	target/release/tandem-builder build --bundled --locked --out $(COMPONENTS)
 
+# The same two plugins in Rust, Python, JavaScript and C, which the tests hold against each other.
+examples: builder
+	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  missing=""; \
+	  command -v clang-19 >/dev/null || command -v clang >/dev/null || missing="$$missing clang-19"; \
+	  command -v wasm-ld-19 >/dev/null || command -v wasm-ld >/dev/null || missing="$$missing lld-19"; \
+	  command -v node >/dev/null || missing="$$missing nodejs"; \
+	  command -v npm >/dev/null || missing="$$missing npm"; \
+	  python3 -c "import ensurepip, venv" 2>/dev/null || missing="$$missing python3-venv"; \
+	  if [ -n "$$missing" ]; then apt-get update -qq; apt-get install -y -qq --no-install-recommends $$missing; fi; fi
+	TANDEM_BUILDER=target/release/tandem-builder sh sdk/build-examples.sh
+
 build: components
 	$(CARGO) build $(PROFILE) $(CHOICE) --bin tandem
 
@@ -46,9 +58,9 @@ lint: format components
 docs: components
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) $(CHOICE) --no-deps --quiet
 
-test: format components
+test: format components examples
 	$(MAKE) lint
-	$(CARGO) test $(PROFILE) $(CHOICE)
+	TANDEM_EXAMPLES=required $(CARGO) test $(PROFILE) $(CHOICE)
 	$(MAKE) docs
 
 clean:

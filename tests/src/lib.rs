@@ -1,5 +1,7 @@
 //! What the tests of the whole share: targets that answer what a test says, a webhook receiver, and a client.
 
+pub mod sandbox;
+
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
