@@ -10,6 +10,7 @@ use crate::{
 };
 use serde::Deserialize;
 use std::{collections::BTreeMap, time::Duration};
+use tandem_wire::exposition;
 
 /// The shortest interval, so that a slip of the pen does not flood a target.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
@@ -120,6 +121,12 @@ impl ScrapeConfig {
         if let Some(target) = self.targets.iter().find(|target| target.is_empty() || target.contains(['/', ' ', '@'])) {
             return Err(format!("target {target:?} is not host:port; scheme and path have keys of their own"));
         }
+        if self.label_limit.is_some_and(|limit| limit > exposition::MAX_LABELS) {
+            return Err(format!(
+                "label_limit is above {}, and lines with more labels are not read; give at most so many",
+                exposition::MAX_LABELS
+            ));
+        }
         interval(self.interval)?;
         if self.timeout() > self.interval.0 {
             return Err("timeout is longer than interval; a target is never scraped twice at once".into());
@@ -211,6 +218,8 @@ mod tests {
         assert_eq!(long.timeout(), DEFAULT_TIMEOUT);
         let wrong = read(r#"{"job": "j", "targets": ["h:1"], "interval": "5s", "timeout": "6s"}"#);
         assert!(wrong.validate().is_err());
+        let wide = read(r#"{"job": "j", "targets": ["h:1"], "label_limit": 500}"#);
+        assert!(wide.validate().expect_err("not read").contains("above 128"));
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub(crate) const MAX_SCRAPED_AGE_MILLIS: i64 = 3_600_000;
 /// brings what it missed, up to a week.
 pub(crate) const MAX_COLLECTED_AGE_MILLIS: i64 = 7 * 86_400_000;
 
+/// Characters of a name that are told of it, since the name itself may be what is too long.
+const MAX_TOLD_CHARS: usize = 60;
+
 /// One sample on its way in.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sample {
@@ -153,7 +156,6 @@ impl SampleLimits {
 
 /// The beginning of a name that may be too long to be told.
 fn shortened(name: &str) -> String {
-    const MAX_TOLD_CHARS: usize = 60;
     let mut chars = name.chars();
     let told: String = chars.by_ref().take(MAX_TOLD_CHARS).collect();
     if chars.next().is_some() { told + "…" } else { told }

@@ -44,3 +44,19 @@ impl MlopsMetrics {
         readings
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_room_is_read_and_no_name_is_given_twice() {
+        let metrics = MlopsMetrics { monitor: Arc::default(), drift: Arc::default(), deploy: Arc::default() };
+        let names: Vec<&str> = metrics.read().into_iter().map(|(name, ..)| name).collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+        for room in ["tandem_monitor_", "tandem_drift_", "tandem_deploy_"] {
+            assert!(names.iter().any(|name| name.starts_with(room)), "{room}");
+        }
+    }
+}
