@@ -116,6 +116,9 @@ pub struct Deployment {
     pub requested_at: Timestamp,
     /// When it last changed.
     pub changed_at: Timestamp,
+    /// When the target accepted it; how long it may load counts from here.
+    #[serde(default)]
+    pub applied_at: Option<Timestamp>,
     /// The target's id of the revision, once applied.
     pub revision_id: Option<String>,
     /// What the target last said.

@@ -87,7 +87,7 @@ pub struct Drift {
 pub struct ColumnDrift {
     /// Name of the column; none for all together.
     pub column: Option<String>,
-    /// The metric plugin.
+    /// The metric plugin; empty where no metric was asked.
     pub plugin: String,
     /// Its answer, or why it has none.
     pub outcome: Result<Drift, crate::Failure>,
@@ -101,7 +101,7 @@ pub enum DriftState {
     Stable,
     /// As many or more.
     Drifted,
-    /// Not enough rows to say.
+    /// Not enough rows to say: too few have a value, or they are no longer kept. The lines say which.
     InsufficientData,
     /// The metrics failed.
     Failed,
@@ -128,6 +128,59 @@ pub struct DriftReport {
     pub state: DriftState,
     /// Column by column, metric by metric.
     pub columns: Vec<ColumnDrift>,
+}
+
+/// How long a report speaks for its service, in milliseconds: a day, so that a service with a daily rhythm keeps its answer
+/// through the night. Later it says nothing of now.
+pub const REPORT_HOLDS_MILLIS: i64 = 24 * 3_600_000;
+
+/// Where a version of a service's model stands by its latest report, and since when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriftStanding {
+    /// The model service.
+    pub service: String,
+    /// The model.
+    pub model: String,
+    /// Its version.
+    pub version: String,
+    /// What the latest report comes to.
+    pub state: DriftState,
+    /// Since when the reports come to that, without a gap longer than a report holds.
+    pub since: Timestamp,
+    /// The latest report.
+    pub report: u64,
+    /// When it was made.
+    pub at: Timestamp,
+}
+
+impl DriftStanding {
+    /// Where a report puts its subject, given where that stood before.
+    pub fn after(before: Option<&DriftStanding>, report: &DriftReport) -> Self {
+        let holds_on = |before: &&DriftStanding| before.state == report.state && before.holds_until() >= report.at;
+        Self {
+            service: report.service.clone(),
+            model: report.model.clone(),
+            version: report.version.clone(),
+            state: report.state,
+            since: before.filter(holds_on).map_or(report.at, |before| before.since),
+            report: report.id,
+            at: report.at,
+        }
+    }
+
+    /// Until when its report speaks for the service.
+    pub fn holds_until(&self) -> Timestamp {
+        self.at.plus_millis(REPORT_HOLDS_MILLIS)
+    }
+}
+
+impl Record for DriftStanding {
+    const TABLE: &'static str = "drift_standings";
+    const VERSION: u16 = 1;
+    type Key = (String, String);
+    fn key(&self) -> (String, String) {
+        (self.service.clone(), format!("{}@{}", self.model, self.version))
+    }
 }
 
 impl Record for DriftReport {

@@ -6,11 +6,16 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Why an entity is on a path: reached by needing it, or by being a part of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Reached {
-    Needed,
-    AsContainer,
+/// The kind of the parts that the other parts of their container need: a GPU needs its host's power supplies.
+const KIND_FEEDING_ALL: &str = "power-supply";
+
+/// One step of a walk.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// To what is needed.
+    Down(RelationKind),
+    /// To what contains it.
+    Up,
 }
 
 /// The dependency graph, built from relations.
@@ -42,33 +47,57 @@ impl DependencyGraph {
     /// Everything that `start` needs, nearest first, with the path of entities that leads there (both ends included).
     ///
     /// A part also needs what contains it (a GPU its host), but going up to a container does not lead down again to its
-    /// other parts: a neighbour GPU's fault is not this one's.
+    /// other parts: a neighbour GPU's fault is not this one's. What feeds a container does feed its parts, so power supplies
+    /// are needed on the way up too. Who runs on one part of a container by name does not need the container's other parts
+    /// of that kind: a replica on GPU 0 that also names its host does not need GPU 1. The bundled correlator walks by the
+    /// same rules in the same order; `graph/paths.txt` holds both to them.
     pub fn dependencies_of(&self, start: &EntityId) -> Vec<Vec<EntityId>> {
-        let mut seen = BTreeSet::from([start.clone()]);
-        let mut queue = VecDeque::from([(vec![start.clone()], Reached::Needed)]);
+        // By entity: whether it was reached as a part of something in its container.
+        let mut reached = BTreeMap::from([(start.clone(), false)]);
+        let mut queue = VecDeque::from([(vec![start.clone()], false)]);
         let mut paths = Vec::new();
-        while let Some((path, reached)) = queue.pop_front() {
-            let Some(here) = path.last().cloned() else { continue };
-            let mut step = |next: &EntityId, how: Reached| {
-                if seen.insert(next.clone()) {
-                    let mut longer = path.clone();
-                    longer.push(next.clone());
-                    paths.push(longer.clone());
-                    queue.push_back((longer, how));
+        while let Some((path, came_up)) = queue.pop_front() {
+            let Some(here) = path.last() else { continue };
+            let named = self.kinds_named(here, &reached);
+            for (next, kind) in self.steps_from(here) {
+                let (as_part, up) = match kind {
+                    Step::Down(RelationKind::Contains) if came_up && next.kind() != KIND_FEEDING_ALL => continue,
+                    Step::Down(RelationKind::Contains) if named.contains(next.kind()) => continue,
+                    Step::Down(kind) => (kind == RelationKind::Contains, false),
+                    Step::Up => (false, true),
+                };
+                if reached.contains_key(next) {
+                    continue;
                 }
-            };
-            for (next, kind) in self.needs.get(&here).into_iter().flatten() {
-                if *kind != RelationKind::Contains || reached == Reached::Needed {
-                    step(next, Reached::Needed);
-                }
-            }
-            for (container, kind) in self.needed_by.get(&here).into_iter().flatten() {
-                if *kind == RelationKind::Contains {
-                    step(container, Reached::AsContainer);
-                }
+                reached.insert(next.clone(), as_part);
+                let mut longer = path.clone();
+                longer.push(next.clone());
+                paths.push(longer.clone());
+                queue.push_back((longer, up));
             }
         }
         paths
+    }
+
+    /// The steps from an entity, in the order of its relations: to what it needs, and up to what contains it.
+    fn steps_from(&self, here: &EntityId) -> Vec<(&EntityId, Step)> {
+        let needs = self.needs.get(here).into_iter().flatten();
+        let down = needs.map(|(next, kind)| ((here, next), (next, Step::Down(*kind))));
+        let needed_by = self.needed_by.get(here).into_iter().flatten();
+        let containers = needed_by.filter(|(_, kind)| **kind == RelationKind::Contains);
+        let up = containers.map(|(container, _)| ((container, here), (container, Step::Up)));
+        let mut steps: Vec<_> = down.chain(up).collect();
+        steps.sort_by_key(|(relation, _)| *relation);
+        steps.into_iter().map(|(_, step)| step).collect()
+    }
+
+    /// Kinds of the parts of a container that were reached by their own names and not through a container.
+    fn kinds_named(&self, container: &EntityId, reached: &BTreeMap<EntityId, bool>) -> BTreeSet<&str> {
+        let parts = self.needs.get(container).into_iter().flatten();
+        let named = parts.filter(|(part, kind)| {
+            **kind == RelationKind::Contains && reached.get(*part).is_some_and(|as_part| !as_part)
+        });
+        named.map(|(part, _)| part.kind()).collect()
     }
 
     /// All relations within `depth` steps of an entity, in both directions, as (dependent, dependency, kind).
@@ -99,34 +128,4 @@ impl DependencyGraph {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Timestamp;
-
-    fn relation(dependent: &str, dependency: &str, kind: RelationKind) -> Relation {
-        Relation {
-            dependent: EntityId(dependent.into()),
-            dependency: EntityId(dependency.into()),
-            kind,
-            source: "test".into(),
-            seen_at: Timestamp(0),
-        }
-    }
-
-    #[test]
-    fn a_service_needs_its_gpu_the_host_around_it_and_the_ups_but_not_the_other_gpu() {
-        let relations = [
-            relation("service:chat", "gpu:0", RelationKind::RunsOn),
-            relation("host:a", "gpu:0", RelationKind::Contains),
-            relation("host:a", "gpu:1", RelationKind::Contains),
-            relation("host:a", "ups:u", RelationKind::PoweredBy),
-        ];
-        let graph = DependencyGraph::new(&relations);
-        let reached: Vec<String> = graph
-            .dependencies_of(&EntityId("service:chat".into()))
-            .iter()
-            .map(|path| path.iter().map(|e| e.0.as_str()).collect::<Vec<_>>().join(">"))
-            .collect();
-        assert_eq!(reached, ["service:chat>gpu:0", "service:chat>gpu:0>host:a", "service:chat>gpu:0>host:a>ups:u"]);
-    }
-}
+mod tests;

@@ -14,7 +14,7 @@ use crate::{
     target::TargetInfo,
     topology::TopologyDraft,
 };
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 /// A future that owns what it needs or borrows for `'a`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -90,13 +90,15 @@ pub struct Payload {
 pub trait Collectors: Send + Sync {
     /// The live ones.
     fn collectors(&self) -> Vec<LivePlugin>;
-    /// Asks a collector to read a target; empty for this machine. The target's address is granted by itself.
+    /// Asks a collector to read a target; empty for this machine. The target's address is granted by itself. Without a
+    /// `timeout` it has as long as collectors have by default.
     fn collect<'a>(
         &'a self,
         plugin: &'a str,
         target: &'a str,
         now: Timestamp,
         cursor: &'a [u8],
+        timeout: Option<Duration>,
     ) -> BoxFuture<'a, Result<Collection, Failure>>;
     /// Hands a pushed payload to a collector.
     fn receive<'a>(

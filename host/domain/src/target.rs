@@ -48,8 +48,14 @@ pub struct TargetStatus {
     pub last_success_at: Option<Timestamp>,
     /// How long the last attempt took.
     pub last_duration_millis: u64,
-    /// Samples the last success brought.
+    /// Samples the last success brought, without those that were rejected.
     pub last_samples: u64,
+    /// Lines and samples of the last success that were rejected.
+    #[serde(default)]
+    pub last_rejected: u64,
+    /// Why, when there were any: each reason with its count, and an example.
+    #[serde(default)]
+    pub rejection: Option<String>,
     /// Why the last attempt failed; none when it succeeded.
     pub failure: Option<Failure>,
     /// Attempts that failed since the last success.

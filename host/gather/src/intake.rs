@@ -1,13 +1,17 @@
 //! Commits what a target brought: series, samples, topology, events, cursor and status in one transaction.
 
-use std::collections::{HashMap, HashSet};
+use crate::limits::{Rejections, Sample, SampleLimits};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 use tandem_domain::{
     Failure, FailureCode, Timestamp,
     collected::CollectedTopology,
     series::{Labels, MetricType, SampleBatch, SeriesDescription, SeriesId},
-    target::{CollectCursor, TargetInfo, TargetStatus},
+    target::{CollectCursor, TargetInfo, TargetKey, TargetStatus},
 };
-use tandem_store::{Store, WriteError};
+use tandem_store::{Store, WriteError, WriteTx};
 
 /// The NaN by which Prometheus marks the end of a series.
 const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
@@ -17,9 +21,11 @@ const MAX_REMEMBERED_SERIES: usize = 200_000;
 /// What one visit to a target brought.
 #[derive(Debug, Default)]
 pub(crate) struct Visit {
-    pub samples: Vec<(SeriesDescription, Timestamp, f64)>,
+    pub samples: Vec<Sample>,
     pub topology: Option<CollectedTopology>,
     pub cursor: Option<Vec<u8>>,
+    /// What the visit itself could not use.
+    pub rejections: Rejections,
 }
 
 /// How much was kept.
@@ -31,11 +37,18 @@ pub struct Recorded {
     pub events: u64,
 }
 
+/// The numbers of the series of one target, or of those whose labels name another one.
+#[derive(Debug, Default)]
+struct KnownIds {
+    by_target: HashMap<Option<TargetKey>, HashMap<SeriesDescription, SeriesId>>,
+    count: usize,
+}
+
 /// One target's memory between visits.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    ids: HashMap<SeriesDescription, SeriesId>,
-    alive: HashSet<SeriesId>,
+    ids: KnownIds,
+    alive: Arc<HashSet<SeriesId>>,
 }
 
 /// What is written of a visit, made before the transaction.
@@ -45,87 +58,126 @@ pub(crate) struct Outcome {
     pub visit: Result<Visit, Failure>,
     /// Whether `up` and its companions are told, which a push has not.
     pub told_up: bool,
+    /// What its samples must keep to.
+    pub limits: SampleLimits,
 }
 
-fn own(metric: &str) -> SeriesDescription {
-    SeriesDescription {
+fn own(metric: &str, at: Timestamp, value: f64) -> Sample {
+    let series = SeriesDescription {
         metric: metric.into(),
         metric_type: MetricType::Gauge,
         unit: String::new(),
         labels: Labels::default(),
+    };
+    Sample { target: None, series, at, value }
+}
+
+impl KnownIds {
+    /// The number of a series, registering it when it is not remembered.
+    fn id_of(
+        &mut self,
+        tx: &mut WriteTx<'_>,
+        visited: &TargetKey,
+        target: Option<TargetKey>,
+        series: SeriesDescription,
+    ) -> Result<SeriesId, WriteError> {
+        if let Some(id) = self.by_target.get(&target).and_then(|known| known.get(&series)) {
+            return Ok(*id);
+        }
+        let id = tx.register_series(target.as_ref().unwrap_or(visited), &series)?;
+        if self.count < MAX_REMEMBERED_SERIES {
+            self.by_target.entry(target).or_default().insert(series, id);
+            self.count += 1;
+        }
+        Ok(id)
     }
 }
 
-/// Commits a visit, or the failure of one.
-pub(crate) async fn record(
-    store: &Store,
-    known: &mut Known,
-    mut status: TargetStatus,
-    outcome: Outcome,
-) -> Result<(TargetStatus, Recorded), WriteError> {
-    let Outcome { at, duration_millis, visit, told_up } = outcome;
-    let (visit, failure) = match visit {
-        Ok(visit) => (visit, None),
-        Err(failure) => (Visit::default(), Some(failure)),
-    };
-    let brought = visit.samples.len() as u64;
-    let events = visit.topology.as_ref().map_or(0, |topology| topology.events.len() as u64);
+/// The status after a visit, without what it says of samples.
+fn settled(mut status: TargetStatus, at: Timestamp, duration_millis: u64, failure: Option<Failure>) -> TargetStatus {
     status.last_attempt_at = Some(at);
     status.last_duration_millis = duration_millis;
     status.failures_in_a_row = if failure.is_some() { status.failures_in_a_row.saturating_add(1) } else { 0 };
     if failure.is_none() {
         status.last_success_at = Some(at);
-        status.last_samples = brought;
     }
     status.failure = failure;
-    let mut samples = visit.samples;
-    if told_up {
-        samples.push((own("up"), at, if status.failure.is_none() { 1.0 } else { 0.0 }));
-        samples.push((own("scrape_duration_seconds"), at, duration_millis as f64 / 1000.0));
-        samples.push((own("scrape_samples_scraped"), at, brought as f64));
+    status
+}
+
+/// Commits a visit, or the failure of one. When the commit fails, what the target's memory holds of living series stays, so
+/// that the next visit ends those that are gone by then.
+pub(crate) async fn record(
+    store: &Store,
+    known: &mut Known,
+    status: TargetStatus,
+    outcome: Outcome,
+) -> Result<(TargetStatus, Recorded, Rejections), WriteError> {
+    let Outcome { at, duration_millis, visit, told_up, limits } = outcome;
+    let (mut visit, failure) = match visit {
+        Ok(visit) => (visit, None),
+        Err(failure) => (Visit::default(), Some(failure)),
+    };
+    let mut status = settled(status, at, duration_millis, failure);
+    let (up, brought) = (status.failure.is_none(), visit.samples.len());
+    limits.hold(&mut visit.samples, at, &mut visit.rejections);
+    let recorded = Recorded {
+        samples: visit.samples.len() as u64,
+        events: visit.topology.as_ref().map_or(0, |topology| topology.events.len() as u64),
+    };
+    if up {
+        status.last_samples = recorded.samples;
+        status.last_rejected = visit.rejections.count();
+        status.rejection = visit.rejections.told();
     }
-    let target = status.info.key.clone();
-    let alive_before = std::mem::take(&mut known.alive);
+    if told_up {
+        visit.samples.push(own("up", at, f64::from(u8::from(up))));
+        visit.samples.push(own("scrape_duration_seconds", at, duration_millis as f64 / 1000.0));
+        visit.samples.push(own("scrape_samples_scraped", at, brought as f64));
+    }
+    let alive_before = told_up.then(|| known.alive.clone());
+    // Should the commit fail, the numbers given in it were never given: they are not kept then.
     let ids = std::mem::take(&mut known.ids);
-    let written = status.clone();
+    let (written, rejections) = (status.clone(), std::mem::take(&mut visit.rejections));
     let (ids, alive) = store
         .write(move |tx| {
-            let mut ids = ids;
-            let mut batch = SampleBatch::default();
-            let mut alive = HashSet::with_capacity(samples.len());
-            for (description, moment, value) in samples {
-                let id = match ids.get(&description) {
-                    Some(id) => *id,
-                    None => {
-                        let id = tx.register_series(&target, &description)?;
-                        if ids.len() < MAX_REMEMBERED_SERIES {
-                            ids.insert(description, id);
-                        }
-                        id
-                    }
-                };
-                alive.insert(id);
-                batch.push(id, moment, value);
-            }
-            if told_up {
-                for gone in alive_before.difference(&alive) {
-                    batch.push(*gone, at, STALE);
-                }
-            }
-            tx.append_samples(&batch)?;
+            let kept = write_samples(tx, ids, &written.info.key, visit.samples, at, alive_before.as_deref())?;
             if let Some(topology) = &visit.topology {
                 tx.append(topology)?;
             }
             if let Some(cursor) = visit.cursor {
-                tx.put(&CollectCursor { target, cursor })?;
+                tx.put(&CollectCursor { target: written.info.key.clone(), cursor })?;
             }
             tx.put(&written)?;
-            Ok((ids, alive))
+            Ok(kept)
         })
         .await?;
     known.ids = ids;
-    known.alive = alive;
-    Ok((status, Recorded { samples: brought, events }))
+    known.alive = Arc::new(alive);
+    Ok((status, recorded, rejections))
+}
+
+/// Appends samples, and the ends of series that lived before and are gone; answers which live now.
+fn write_samples(
+    tx: &mut WriteTx<'_>,
+    mut ids: KnownIds,
+    visited: &TargetKey,
+    samples: Vec<Sample>,
+    now: Timestamp,
+    alive_before: Option<&HashSet<SeriesId>>,
+) -> Result<(KnownIds, HashSet<SeriesId>), WriteError> {
+    let mut batch = SampleBatch::default();
+    let mut alive = HashSet::with_capacity(samples.len());
+    for Sample { target, series, at, value } in samples {
+        let id = ids.id_of(tx, visited, target, series)?;
+        alive.insert(id);
+        batch.push(id, at, value);
+    }
+    for gone in alive_before.into_iter().flat_map(|before| before.difference(&alive)) {
+        batch.push(*gone, now, STALE);
+    }
+    tx.append_samples(&batch)?;
+    Ok((ids, alive))
 }
 
 /// A target's first status, or the one it had before a restart.
@@ -148,6 +200,8 @@ pub(crate) fn unvisited(info: TargetInfo, door: tandem_domain::target::Door, plu
         last_success_at: None,
         last_duration_millis: 0,
         last_samples: 0,
+        last_rejected: 0,
+        rejection: None,
         failure: None,
         failures_in_a_row: 0,
     }

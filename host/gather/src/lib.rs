@@ -4,13 +4,14 @@
 mod collect;
 mod config;
 mod intake;
+mod limits;
 mod metrics;
 mod period;
 mod push;
 mod schedule;
 mod scrape;
 
-pub use config::{CollectConfig, ScrapeConfig};
+pub use config::{CollectConfig, ScrapeConfig, check_targets};
 pub use intake::Recorded;
 pub use metrics::GatherMetrics;
 pub use period::Period;

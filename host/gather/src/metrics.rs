@@ -1,5 +1,6 @@
 //! Counters of the room.
 
+use crate::limits::Rejections;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counted since the server started.
@@ -9,26 +10,44 @@ pub struct GatherMetrics {
     failures: AtomicU64,
     samples: AtomicU64,
     rejected_lines: AtomicU64,
+    too_new: AtomicU64,
+    too_old: AtomicU64,
+    beyond_label_limits: AtomicU64,
+    skipped: AtomicU64,
     pushes: AtomicU64,
+    refused_pushes: AtomicU64,
+}
+
+fn add(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Ordering::Relaxed);
 }
 
 impl GatherMetrics {
     pub(crate) fn attempt(&self, succeeded: bool, samples: u64) {
-        self.attempts.fetch_add(1, Ordering::Relaxed);
-        self.failures.fetch_add(u64::from(!succeeded), Ordering::Relaxed);
-        self.samples.fetch_add(samples, Ordering::Relaxed);
+        add(&self.attempts, 1);
+        add(&self.failures, u64::from(!succeeded));
+        add(&self.samples, samples);
     }
 
-    pub(crate) fn rejected(&self, lines: u64) {
-        self.rejected_lines.fetch_add(lines, Ordering::Relaxed);
+    pub(crate) fn rejected(&self, rejections: &Rejections) {
+        add(&self.rejected_lines, rejections.lines.count);
+        add(&self.too_new, rejections.too_new.count);
+        add(&self.too_old, rejections.too_old.count);
+        add(&self.beyond_label_limits, rejections.labels.count);
     }
 
-    pub(crate) fn push(&self) {
-        self.pushes.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn skipped(&self, visits: u64) {
+        add(&self.skipped, visits);
+    }
+
+    pub(crate) fn push(&self, accepted: bool, samples: u64) {
+        add(&self.pushes, 1);
+        add(&self.refused_pushes, u64::from(!accepted));
+        add(&self.samples, samples);
     }
 
     /// Name, meaning and value of each counter.
-    pub fn read(&self) -> [(&'static str, &'static str, u64); 5] {
+    pub fn read(&self) -> [(&'static str, &'static str, u64); 10] {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         [
             ("tandem_gather_attempts_total", "Scrapes and collections tried", read(&self.attempts)),
@@ -39,7 +58,28 @@ impl GatherMetrics {
                 "Lines of metrics pages that could not be used",
                 read(&self.rejected_lines),
             ),
+            (
+                "tandem_gather_samples_too_new_total",
+                "Samples rejected because they lie in the future",
+                read(&self.too_new),
+            ),
+            ("tandem_gather_samples_too_old_total", "Samples rejected because they are old", read(&self.too_old)),
+            (
+                "tandem_gather_samples_beyond_label_limits_total",
+                "Samples rejected because their series has too many or too long labels",
+                read(&self.beyond_label_limits),
+            ),
+            (
+                "tandem_gather_skipped_visits_total",
+                "Visits left out because the one before was still under way",
+                read(&self.skipped),
+            ),
             ("tandem_gather_pushes_total", "Payloads pushed to collectors", read(&self.pushes)),
+            (
+                "tandem_gather_refused_pushes_total",
+                "Pushed payloads that were refused or not kept",
+                read(&self.refused_pushes),
+            ),
         ]
     }
 }

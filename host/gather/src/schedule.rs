@@ -3,10 +3,13 @@
 
 use crate::{
     CollectConfig, GatherMetrics, ScrapeConfig, collect,
+    collect::Reading,
     intake::{self, Known, Outcome},
+    limits::SampleLimits,
     scrape::{self, Endpoint},
 };
 use std::{
+    collections::HashSet,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
     time::Duration,
@@ -25,8 +28,13 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
-/// Visits under way at once: enough for slow targets, few enough that a burst does not hold hundreds of pages in memory.
-const MAX_VISITS_AT_ONCE: usize = 32;
+/// Visits to quick targets under way at once: few enough that a burst does not hold thousands of pages in memory.
+const MAX_QUICK_VISITS_AT_ONCE: usize = 256;
+/// Visits to slow targets under way at once, beside the quick ones: they hardly hold anything while they wait for an answer,
+/// so that only thousands of dead targets get in each other's way.
+const MAX_SLOW_VISITS_AT_ONCE: usize = 1_024;
+/// A target whose last visit took longer is slow, in milliseconds: most exporters answer within a tenth of it.
+const SLOW_VISIT_MILLIS: u64 = 1_000;
 /// The instance under which this machine's own collections stand.
 const LOCAL: &str = "local";
 
@@ -47,8 +55,33 @@ pub struct GatherPorts {
 
 /// What a target's task does at each visit.
 enum Errand {
-    Scrape(Endpoint, HttpGrant),
-    Collect { plugin: String, target: String },
+    Scrape(Box<Endpoint>, HttpGrant),
+    Collect { plugin: String, target: String, timeout: Option<Duration> },
+}
+
+impl Errand {
+    fn limits(&self) -> SampleLimits {
+        match self {
+            Errand::Scrape(endpoint, _) => endpoint.config.limits(),
+            Errand::Collect { .. } => SampleLimits::COLLECTED,
+        }
+    }
+}
+
+/// How many visits may be under way. A slow target waits among slow ones and keeps no quick one waiting.
+struct Lanes {
+    quick: Semaphore,
+    slow: Semaphore,
+}
+
+impl Lanes {
+    fn new() -> Self {
+        Self { quick: Semaphore::new(MAX_QUICK_VISITS_AT_ONCE), slow: Semaphore::new(MAX_SLOW_VISITS_AT_ONCE) }
+    }
+
+    fn of(&self, status: &TargetStatus) -> &Semaphore {
+        if status.last_duration_millis > SLOW_VISIT_MILLIS { &self.slow } else { &self.quick }
+    }
 }
 
 struct Assignment {
@@ -64,13 +97,23 @@ pub struct Gather {
 }
 
 impl Gather {
-    /// Plans the targets; nothing is visited yet.
+    /// Plans the targets; nothing is visited yet. A target that is given twice is planned once, see
+    /// [`check_targets`](crate::check_targets).
     pub fn new(ports: GatherPorts, scrapes: &[ScrapeConfig], collects: &[CollectConfig]) -> Self {
         let scraped = scrapes
             .iter()
             .flat_map(|config| config.targets.iter().map(move |target| scrape_assignment(config, target)));
         let collected = collects.iter().map(collect_assignment);
-        Self { assignments: scraped.chain(collected).collect(), ports }
+        let mut planned = HashSet::new();
+        let once = |assignment: &Assignment| {
+            let key = &assignment.status.info.key;
+            let first = planned.insert(key.clone());
+            if !first {
+                tracing::error!(job = key.job, instance = key.instance, "a target is given twice and visited once");
+            }
+            first
+        };
+        Self { assignments: scraped.chain(collected).filter(once).collect(), ports }
     }
 
     /// Writes every configured target down, so that the API shows those that were never reached; forgets those that are no
@@ -97,12 +140,12 @@ impl Gather {
             .await
     }
 
-    /// Visits the targets until `shutdown` says so.
+    /// Visits the targets until `shutdown` says so; visits that are under way then are cut off.
     pub async fn run(self, shutdown: watch::Receiver<bool>) {
-        let permits = Arc::new(Semaphore::new(MAX_VISITS_AT_ONCE));
+        let lanes = Arc::new(Lanes::new());
         let mut tasks = JoinSet::new();
         for assignment in self.assignments {
-            tasks.spawn(keep_visiting(self.ports.clone(), assignment, permits.clone(), shutdown.clone()));
+            tasks.spawn(keep_visiting(self.ports.clone(), assignment, lanes.clone(), shutdown.clone()));
         }
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended {
@@ -125,18 +168,26 @@ fn scrape_assignment(config: &ScrapeConfig, target: &str) -> Assignment {
     Assignment {
         status: intake::unvisited(info, Door::Scrape, None),
         interval: config.interval.0,
-        errand: Errand::Scrape(Endpoint { url, config: config.clone() }, grant),
+        errand: Errand::Scrape(Box::new(Endpoint { url, config: config.clone() }), grant),
     }
 }
 
+/// The instance under which a collection stands.
+pub(crate) fn instance_of(config: &CollectConfig) -> &str {
+    if config.target.is_empty() { LOCAL } else { &config.target }
+}
+
 fn collect_assignment(config: &CollectConfig) -> Assignment {
-    let instance = if config.target.is_empty() { LOCAL.to_owned() } else { config.target.clone() };
-    let key = TargetKey { job: config.plugin.clone(), instance };
+    let key = TargetKey { job: config.plugin.clone(), instance: instance_of(config).to_owned() };
     let info = TargetInfo { key, labels: labels(&config.labels) };
     Assignment {
         status: intake::unvisited(info, Door::Collect, Some(config.plugin.clone())),
         interval: config.interval.0,
-        errand: Errand::Collect { plugin: config.plugin.clone(), target: config.target.clone() },
+        errand: Errand::Collect {
+            plugin: config.plugin.clone(),
+            target: config.target.clone(),
+            timeout: config.timeout.map(|timeout| timeout.0),
+        },
     }
 }
 
@@ -152,31 +203,40 @@ fn offset(key: &TargetKey, interval: Duration) -> Duration {
 async fn keep_visiting(
     ports: GatherPorts,
     assignment: Assignment,
-    permits: Arc<Semaphore>,
+    lanes: Arc<Lanes>,
     mut shutdown: watch::Receiver<bool>,
 ) {
+    tokio::select! {
+        () = visit_at_each_tick(&ports, assignment, &lanes) => {}
+        // Dropping a visit cuts it off: nothing of it was written down, and it is made again after the next start.
+        _ = shutdown.wait_for(|stop| *stop) => {}
+    }
+}
+
+async fn visit_at_each_tick(ports: &GatherPorts, assignment: Assignment, lanes: &Lanes) {
     let Assignment { mut status, interval, errand } = assignment;
     let mut known = Known::default();
     let offset = offset(&status.info.key, interval);
-    let mut first = true;
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + offset, interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut due: Option<tokio::time::Instant> = None;
     loop {
-        if !std::mem::take(&mut first) {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                _ = shutdown.wait_for(|stop| *stop) => return,
-            }
-        }
-        let Ok(_permit) = permits.acquire().await else { return };
-        if *shutdown.borrow() {
-            return;
-        }
-        let visited = visit(&ports, &errand, &status, &mut known).await;
-        if let Some(next) = visited {
+        let Ok(permit) = lanes.of(&status).acquire().await else { return };
+        if let Some(next) = visit(ports, &errand, &status, &mut known).await {
             status = next;
         }
+        drop(permit);
+        let tick = ticks.tick().await;
+        if let Some(before) = due.replace(tick) {
+            ports.metrics.skipped(left_out(tick - before, interval));
+        }
     }
+}
+
+/// How many visits were left out between two that were made.
+fn left_out(between: Duration, interval: Duration) -> u64 {
+    let intervals = between.as_nanos() / interval.as_nanos().max(1);
+    u64::try_from(intervals.saturating_sub(1)).unwrap_or(u64::MAX)
 }
 
 /// One visit; the new status, or none when it could not even be written down.
@@ -185,10 +245,11 @@ async fn visit(ports: &GatherPorts, errand: &Errand, status: &TargetStatus, know
     let started = std::time::Instant::now();
     let visit = match errand {
         Errand::Scrape(endpoint, grant) => {
-            scrape::scrape(ports.http.as_ref(), grant, endpoint, at, &ports.metrics).await
+            scrape::scrape(ports.http.as_ref(), grant, endpoint, &status.info.key, at).await
         }
-        Errand::Collect { plugin, target } => {
-            collect::collect(&ports.store, ports.collectors.as_ref(), plugin, target, &status.info, at).await
+        Errand::Collect { plugin, target, timeout } => {
+            let reading = Reading { plugin, target, timeout: *timeout };
+            collect::collect(&ports.store, ports.collectors.as_ref(), reading, &status.info, at).await
         }
     };
     let duration_millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -196,9 +257,10 @@ async fn visit(ports: &GatherPorts, errand: &Errand, status: &TargetStatus, know
         tracing::warn!(job = status.info.key.job, instance = status.info.key.instance, "a target failed: {failure}");
     }
     let succeeded = visit.is_ok();
-    let outcome = Outcome { at, duration_millis, visit, told_up: true };
+    let outcome = Outcome { at, duration_millis, visit, told_up: true, limits: errand.limits() };
     match intake::record(&ports.store, known, status.clone(), outcome).await {
-        Ok((status, recorded)) => {
+        Ok((status, recorded, rejections)) => {
+            ports.metrics.rejected(&rejections);
             ports.metrics.attempt(succeeded, recorded.samples);
             Some(status)
         }

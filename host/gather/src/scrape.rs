@@ -3,18 +3,18 @@
 use crate::{
     ScrapeConfig,
     intake::{Visit, too_much},
-    metrics::GatherMetrics,
+    limits::{Rejections, Sample, Tally},
 };
 use tandem_domain::{
     Failure, FailureCode, Timestamp,
     http::{HttpClient, HttpGrant, HttpRequest},
+    series::{Labels, SeriesDescription},
+    target::TargetKey,
 };
 use tandem_wire::exposition;
 
 /// Longest page, in bytes after decompression: a kube-state-metrics of a large cluster is some 100 MiB.
 const MAX_PAGE_BYTES: usize = 128 << 20;
-/// Samples may carry moments this far from now, in milliseconds; beyond it the exporter's clock is wrong.
-const MAX_CLOCK_SKEW_MILLIS: i64 = 10 * 60_000;
 const ACCEPT: &str = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
 
 /// An endpoint.
@@ -28,8 +28,8 @@ pub(crate) async fn scrape(
     http: &dyn HttpClient,
     grant: &HttpGrant,
     endpoint: &Endpoint,
+    visited: &TargetKey,
     now: Timestamp,
-    metrics: &GatherMetrics,
 ) -> Result<Visit, Failure> {
     let timeout = endpoint.config.timeout();
     let headers = [
@@ -58,14 +58,10 @@ pub(crate) async fn scrape(
     }
     let page = exposition::parse(&answer.body)
         .map_err(|error| Failure::passing(FailureCode::Malformed, format!("{}: {error}", endpoint.url)))?;
+    let mut rejections = Rejections::default();
     if page.rejected > 0 {
-        metrics.rejected(page.rejected as u64);
         let first = page.rejections.first().map(|r| format!("line {}: {}", r.line, r.reason)).unwrap_or_default();
-        tracing::debug!(
-            url = endpoint.url,
-            rejected = page.rejected,
-            "lines of a metrics page could not be used, the first at {first}"
-        );
+        rejections.lines = Tally { count: page.rejected as u64, first };
     }
     if let Some(limit) = endpoint.config.sample_limit.filter(|limit| page.samples.len() > *limit) {
         return Err(too_much(format!(
@@ -74,8 +70,28 @@ pub(crate) async fn scrape(
             page.samples.len()
         )));
     }
-    let moment =
-        |at: Option<Timestamp>| at.filter(|at| at.millis_since(now).abs() <= MAX_CLOCK_SKEW_MILLIS).unwrap_or(now);
-    let samples = page.samples.into_iter().map(|sample| (sample.series, moment(sample.at), sample.value)).collect();
-    Ok(Visit { samples, ..Visit::default() })
+    let samples = page.samples.into_iter().map(|sample| {
+        let (target, series) = match endpoint.config.honor_labels {
+            true => honored(sample.series, visited),
+            false => (None, sample.series),
+        };
+        Sample { target, series, at: sample.at.unwrap_or(now), value: sample.value }
+    });
+    Ok(Visit { samples: samples.collect(), rejections, ..Visit::default() })
+}
+
+/// The target that a series' own `job` and `instance` name, when it is another than the visited one, and the series without
+/// them: who passes on what others measured says so by these labels.
+fn honored(series: SeriesDescription, visited: &TargetKey) -> (Option<TargetKey>, SeriesDescription) {
+    let (job, instance) = (series.labels.get("job"), series.labels.get("instance"));
+    if job.is_none() && instance.is_none() {
+        return (None, series);
+    }
+    let target = TargetKey {
+        job: job.unwrap_or(&visited.job).to_owned(),
+        instance: instance.unwrap_or(&visited.instance).to_owned(),
+    };
+    let others = series.labels.iter().filter(|(name, _)| !["job", "instance"].contains(name));
+    let labels: Labels = others.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    ((target != *visited).then_some(target), SeriesDescription { labels, ..series })
 }

@@ -1,6 +1,6 @@
 //! The rooms in their order, and the task that drives them.
 
-use crate::{MlopsConfig, deploy::DeployRoom, drift::DriftRoom, monitor::MonitorRoom};
+use crate::{MlopsConfig, MlopsMetrics, deploy::DeployRoom, drift::DriftRoom, monitor::MonitorRoom};
 use std::{sync::Arc, time::Duration};
 use tandem_domain::{
     ports::{DeploymentTargets, DriftMetrics},
@@ -44,6 +44,11 @@ impl Mlops {
             deploy: DeployRoom::new(ports.store.clone(), ports.targets.clone(), config.deploy.clone()),
             ports,
         }
+    }
+
+    /// The counters, to be kept before the rooms are run.
+    pub fn metrics(&self) -> MlopsMetrics {
+        MlopsMetrics { monitor: self.monitor.counts(), drift: self.drift.counts(), deploy: self.deploy.counts() }
     }
 
     /// One bounded pass of every room; a room that fails is told and tried again at the next pass.

@@ -5,7 +5,9 @@ mod chain;
 mod config;
 pub mod deploy;
 pub mod drift;
+mod metrics;
 pub mod monitor;
 
 pub use chain::{Mlops, MlopsPorts};
 pub use config::MlopsConfig;
+pub use metrics::{MlopsMetrics, Reading};

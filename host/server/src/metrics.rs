@@ -8,6 +8,7 @@ use tandem_domain::{
     ports::PluginCatalogue,
 };
 use tandem_gather::GatherMetrics;
+use tandem_mlops::MlopsMetrics;
 use tandem_runtime::MemoryBudget;
 use tandem_store::Store;
 
@@ -16,6 +17,7 @@ pub(crate) struct OwnMetrics {
     pub(crate) store: Store,
     pub(crate) gather: Arc<GatherMetrics>,
     pub(crate) aiops: ChainMetrics,
+    pub(crate) mlops: MlopsMetrics,
     pub(crate) catalogue: Arc<dyn PluginCatalogue>,
     pub(crate) budget: Arc<MemoryBudget>,
 }
@@ -53,6 +55,10 @@ impl MetricsPage for OwnMetrics {
             self.budget.used_bytes(),
         );
         rooms(&mut page, self.aiops.samples());
+        for (name, help, value) in self.mlops.read() {
+            let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+            single(&mut page, name, kind, help, value);
+        }
         plugins(&mut page, &self.catalogue.statuses());
         page
     }

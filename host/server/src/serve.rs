@@ -155,6 +155,7 @@ impl Server {
             },
             &config.mlops,
         );
+        let mlops_metrics = mlops.metrics();
         tasks.start("mlops", mlops.run(stop.clone()));
         tasks.start("maintain", maintain(store.clone(), clock.clone(), stop.clone()));
 
@@ -171,6 +172,7 @@ impl Server {
                 store: store.clone(),
                 gather: gather_metrics,
                 aiops: aiops_metrics,
+                mlops: mlops_metrics,
                 catalogue: catalogue.clone(),
                 budget,
             }),

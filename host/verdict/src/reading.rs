@@ -1,11 +1,11 @@
 //! What the verdicts are made from, read from one snapshot.
 
-use crate::rules::{Facts, judge};
+use crate::rules::{Drifting, Facts, judge};
 use std::collections::{BTreeMap, BTreeSet};
 use tandem_domain::{
     Timestamp,
     alert::{Alert, AlertState},
-    drift::DriftReport,
+    drift::{DriftReport, DriftStanding},
     entity::{Entity, EntityId},
     graph::DependencyGraph,
     incident::Incident,
@@ -23,8 +23,6 @@ const MAX_ENTITIES: usize = 200_000;
 const MAX_TRAFFIC: usize = 100_000;
 /// Incidents looked at, newest first, to find the active ones.
 const MAX_INCIDENTS: usize = 10_000;
-/// Drift reports looked at, newest first, to find the latest of each service.
-const MAX_REPORTS: usize = 10_000;
 /// How many merges are followed.
 const MAX_MERGE_STEPS: usize = 16;
 
@@ -48,7 +46,7 @@ pub fn verdicts(read: &ReadTx, service: Option<&str>, at: Timestamp) -> Result<V
     let graph = DependencyGraph::new(&relations);
     let incidents = active_incidents(read, &canonical)?;
     let alerts = firing_alerts(read, &incidents)?;
-    let reports = latest_reports(read)?;
+    let drifting = latest_reports(read)?;
     let mut traffic: BTreeMap<String, Vec<ServiceTraffic>> = BTreeMap::new();
     for one in read.scan::<ServiceTraffic>(.., MAX_TRAFFIC)? {
         traffic.entry(one.service.clone()).or_default().push(one);
@@ -67,7 +65,7 @@ pub fn verdicts(read: &ReadTx, service: Option<&str>, at: Timestamp) -> Result<V
         paths.insert(0, vec![id]);
         judge(&Facts {
             traffic: traffic.get(&name).map(Vec::as_slice).unwrap_or_default(),
-            report: reports.get(&name),
+            drifting: drifting.get(&name),
             has_infrastructure: paths.len() > 1,
             paths: &paths,
             incidents: &incidents,
@@ -124,10 +122,23 @@ fn firing_alerts(read: &ReadTx, incidents: &[Incident]) -> Result<BTreeMap<Strin
     Ok(alerts)
 }
 
-fn latest_reports(read: &ReadTx) -> Result<BTreeMap<String, DriftReport>, ReadError> {
-    let mut latest = BTreeMap::new();
-    for report in read.scan_back::<DriftReport>(.., MAX_REPORTS)? {
-        latest.entry(report.service.clone()).or_insert(report);
+/// Where each service stands: by the latest report of any of its versions.
+fn latest_reports(read: &ReadTx) -> Result<BTreeMap<String, Drifting>, ReadError> {
+    let mut latest: BTreeMap<String, DriftStanding> = BTreeMap::new();
+    for standing in read.scan::<DriftStanding>(.., MAX_TRAFFIC)? {
+        let known = latest.get(&standing.service);
+        if known.is_none_or(|known| (known.at, known.report) < (standing.at, standing.report)) {
+            latest.insert(standing.service.clone(), standing);
+        }
     }
-    Ok(latest)
+    let mut drifting = BTreeMap::new();
+    for (service, standing) in latest {
+        if let Some(report) = read.get::<DriftReport>(&standing.report)? {
+            drifting.insert(service, Drifting { standing, report });
+        }
+    }
+    Ok(drifting)
 }
+
+#[cfg(test)]
+mod tests;

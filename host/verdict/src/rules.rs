@@ -4,22 +4,31 @@ use std::collections::BTreeMap;
 use tandem_domain::{
     Severity, Timestamp,
     alert::Alert,
-    drift::{DriftReport, DriftState},
+    drift::{DriftReport, DriftStanding, DriftState},
     entity::EntityId,
     incident::Incident,
-    prediction::ServiceTraffic,
+    prediction::{RECENT_MINUTES, ServiceTraffic, TrafficMinute},
     verdict::{CauseKind, Health, InfrastructureAnswer, ModelAnswer, Verdict},
 };
 
 /// Columns named in a sentence.
 const MAX_NAMED_COLUMNS: usize = 3;
 
+/// Milliseconds of an hour.
+const HOUR_MILLIS: i64 = 3_600_000;
+
+/// The latest report of a service, and since when it comes to what it comes to.
+pub(crate) struct Drifting {
+    pub standing: DriftStanding,
+    pub report: DriftReport,
+}
+
 /// All that is known of one service.
 pub(crate) struct Facts<'a> {
     pub service: String,
     pub at: Timestamp,
     pub traffic: &'a [ServiceTraffic],
-    pub report: Option<&'a DriftReport>,
+    pub drifting: Option<&'a Drifting>,
     /// From the service to everything it needs, the service itself first.
     pub paths: &'a [Vec<EntityId>],
     /// Whether anything is known to lie below it.
@@ -47,31 +56,76 @@ pub(crate) fn judge(facts: &Facts<'_>) -> Verdict {
 }
 
 fn model(facts: &Facts<'_>) -> ModelAnswer {
-    let unknown = |why: String| ModelAnswer { state: Health::Unknown, since: None, evidence: vec![why] };
-    let seen: u64 = facts.traffic.iter().map(|traffic| traffic.predictions).sum();
-    let mut answer = match facts.report {
-        None if seen == 0 => return unknown("no predictions were sent: nothing says whether the model works".into()),
-        None => return unknown(format!("{seen} predictions are not enough for a drift report yet")),
-        Some(report) => match report.state {
-            DriftState::Stable => {
-                ModelAnswer { state: Health::Ok, since: Some(report.at), evidence: vec![measured(report)] }
-            }
-            DriftState::Drifted => {
-                ModelAnswer { state: Health::Degraded, since: Some(report.at), evidence: vec![measured(report)] }
-            }
-            DriftState::InsufficientData => unknown("there are not enough rows to say".into()),
-            DriftState::Failed => unknown("every drift metric failed; see the report for why".into()),
-        },
+    let mut answer = match facts.drifting {
+        None => ModelAnswer { state: Health::Unknown, since: None, evidence: vec![unreported(facts)] },
+        Some(drifting) => by_report(drifting, facts.at),
     };
+    answer.evidence.extend(seen_lately(facts));
+    answer
+}
+
+/// Why there is no report.
+fn unreported(facts: &Facts<'_>) -> String {
+    match facts.traffic.iter().map(|traffic| traffic.predictions).sum() {
+        0u64 => "no predictions were sent: nothing says whether the model works".into(),
+        seen => format!("{seen} predictions are not enough for a drift report yet"),
+    }
+}
+
+/// What the latest report says, as long as it speaks of now.
+fn by_report(Drifting { standing, report }: &Drifting, at: Timestamp) -> ModelAnswer {
+    let holds_until = standing.holds_until();
+    if at > holds_until {
+        let hours = at.millis_since(standing.at) / HOUR_MILLIS;
+        let old = format!(
+            "the latest drift report is {hours} hours old and says nothing of now: too few predictions came since for another"
+        );
+        return ModelAnswer { state: Health::Unknown, since: Some(holds_until), evidence: vec![old] };
+    }
+    let why = report.columns.iter().find_map(|line| Some(line.outcome.as_ref().err()?.message.as_str()));
+    let (state, said) = match report.state {
+        DriftState::Stable => (Health::Ok, measured(report)),
+        DriftState::Drifted => (Health::Degraded, measured(report)),
+        DriftState::InsufficientData => {
+            (Health::Unknown, format!("there are not enough rows to say: {}", why.unwrap_or("the rows hold no values")))
+        }
+        DriftState::Failed => {
+            (Health::Unknown, format!("every drift metric failed, the first: {}", why.unwrap_or("see the report")))
+        }
+    };
+    ModelAnswer { state, since: Some(standing.since), evidence: vec![said] }
+}
+
+/// What was seen of the service's answers, for good and lately.
+fn seen_lately(facts: &Facts<'_>) -> Vec<String> {
+    if facts.traffic.is_empty() {
+        return Vec::new();
+    }
+    let share = |labels: u64, agreed: u64| 100.0 * agreed as f64 / labels as f64;
+    let recent =
+        facts.traffic.iter().map(|traffic| traffic.recent(facts.at)).fold(TrafficMinute::default(), |sum, one| {
+            TrafficMinute {
+                minute: one.minute,
+                predictions: sum.predictions + one.predictions,
+                labels: sum.labels + one.labels,
+                agreed: sum.agreed + one.agreed,
+            }
+        });
+    let mut seen = vec![match recent.predictions {
+        0 => format!("no prediction was made in the last {RECENT_MINUTES} minutes"),
+        count => format!("{count} predictions were made in the last {RECENT_MINUTES} minutes"),
+    }];
     let (labels, agreed) =
         facts.traffic.iter().fold((0, 0), |(l, a), traffic| (l + traffic.labels, a + traffic.agreed));
     if labels > 0 {
-        answer.evidence.push(format!(
-            "{:.1} % of {labels} labelled predictions agree with their label",
-            100.0 * agreed as f64 / labels as f64
-        ));
+        let mut all = format!("{:.1} % of {labels} labelled predictions agree with their label", share(labels, agreed));
+        if recent.labels > 0 {
+            let lately = share(recent.labels, recent.agreed);
+            all.push_str(&format!(", {lately:.1} % of {} in the last {RECENT_MINUTES} minutes", recent.labels));
+        }
+        seen.push(all);
     }
-    answer
+    seen
 }
 
 fn drifted_columns(report: &DriftReport) -> Vec<&str> {
@@ -140,18 +194,15 @@ fn incidents_on_path<'a>(facts: &'a Facts<'_>) -> Vec<OnPath<'a>> {
 }
 
 fn infrastructure(facts: &Facts<'_>, on_path: &[OnPath<'_>]) -> InfrastructureAnswer {
-    let grave = on_path.iter().any(|found| found.incident.severity >= Severity::Warning);
-    let state = match (grave, facts.has_infrastructure) {
-        (true, _) => Health::Degraded,
-        (false, true) => Health::Ok,
-        (false, false) => Health::Unknown,
+    // Only what degrades says since when.
+    let grave = on_path.iter().filter(|found| found.incident.severity >= Severity::Warning);
+    let since = grave.map(|found| found.incident.opened_at).min();
+    let state = match (since, facts.has_infrastructure) {
+        (Some(_), _) => Health::Degraded,
+        (None, true) => Health::Ok,
+        (None, false) => Health::Unknown,
     };
-    let since = on_path.iter().map(|found| found.incident.opened_at).min();
-    InfrastructureAnswer {
-        state,
-        since: since.filter(|_| grave),
-        incidents: on_path.iter().map(|found| found.incident.id).collect(),
-    }
+    InfrastructureAnswer { state, since, incidents: on_path.iter().map(|found| found.incident.id).collect() }
 }
 
 fn cause(facts: &Facts<'_>, model: &ModelAnswer, on_path: &[OnPath<'_>]) -> (CauseKind, Option<EntityId>, String) {
@@ -164,7 +215,7 @@ fn cause(facts: &Facts<'_>, model: &ModelAnswer, on_path: &[OnPath<'_>]) -> (Cau
         let way = if steps.is_empty() { String::new() } else { format!(", reached through {}", steps.join(" → ")) };
         (entity, format!("incident #{} ({}){way}", found.incident.id, found.incident.title))
     });
-    let drifted = facts.report.filter(|_| model.state == Health::Degraded);
+    let drifted = facts.drifting.filter(|_| model.state == Health::Degraded);
     match (drifted, told) {
         (None, None) if model.state == Health::Unknown && !facts.has_infrastructure => {
             (CauseKind::Unknown, None, format!("nothing is known of {service} yet but its name"))
@@ -178,7 +229,7 @@ fn cause(facts: &Facts<'_>, model: &ModelAnswer, on_path: &[OnPath<'_>]) -> (Cau
             };
             (CauseKind::Infrastructure, entity, format!("{service} depends on what fails: {incident}; {model_says}"))
         }
-        (Some(report), None) => {
+        (Some(Drifting { report, .. }), None) => {
             // What the model is given has moved, or only what it says.
             let drifted = drifted_columns(report);
             let inputs = drifted.iter().any(|name| !["prediction", "score"].contains(name));
@@ -190,9 +241,9 @@ fn cause(facts: &Facts<'_>, model: &ModelAnswer, on_path: &[OnPath<'_>]) -> (Cau
             };
             (kind, None, format!("{service} has drifted: {what}; the infrastructure below it has no open incident"))
         }
-        (Some(report), Some((entity, incident))) => {
-            let opened = on_path.iter().map(|found| found.incident.opened_at).min();
-            let first = if opened.is_some_and(|opened| opened <= report.at) {
+        (Some(Drifting { standing, .. }), Some((entity, incident))) => {
+            let opened = below.map(|found| found.incident.opened_at);
+            let first = if opened.is_some_and(|opened| opened <= standing.since) {
                 "since before the drift was seen"
             } else {
                 "since after the drift was seen"

@@ -12,6 +12,9 @@ use tandem_domain::{
 const MAX_FEATURES: usize = 2_000;
 /// Longest name or category, in bytes.
 const MAX_TEXT_BYTES: usize = 1_024;
+/// How far in the future a moment may lie, in milliseconds: a clock may be a time zone off, but a number that was meant as
+/// milliseconds, microseconds or nanoseconds and is read as seconds lies further.
+const MAX_FUTURE_MILLIS: i64 = 86_400_000;
 /// Rejected items told one by one; all are counted.
 const MAX_TOLD_REJECTIONS: usize = 100;
 
@@ -89,7 +92,8 @@ pub fn labels(body: &[u8], now: Timestamp, moment: impl Fn(&str) -> Option<Times
         named("service", &item.service)?;
         named("id", &item.id)?;
         let label = feature(item.label).map_err(|problem| format!("label: {problem}"))?;
-        Ok(TruthLabel { at: at(item.at, now, &moment)?, service: item.service, id: item.id, label })
+        let at = at(item.at, now, &moment)?;
+        Ok(TruthLabel { at, received_at: now, service: item.service, id: item.id, label })
     })
 }
 
@@ -152,7 +156,15 @@ fn at(
         Some(serde_json::Value::Number(number)) => moment(&number.to_string()),
         Some(_) => None,
     };
-    read.ok_or_else(|| "at is neither RFC 3339 nor Unix seconds".into())
+    let read = read.ok_or("at is neither RFC 3339 nor Unix seconds")?;
+    if read.millis_since(now) > MAX_FUTURE_MILLIS {
+        return Err(
+            "at lies more than a day in the future; a number is taken as Unix seconds, so write milliseconds as \
+                    seconds with a fraction, or the moment as RFC 3339"
+                .into(),
+        );
+    }
+    Ok(read)
 }
 
 #[cfg(test)]
@@ -183,8 +195,21 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_can_be_no_unix_seconds_is_refused_and_not_guessed_at() {
+        let now = Timestamp(1_700_000_000_000);
+        let sent = |at: &str| format!("{{\"service\":\"chat\",\"id\":\"1\",\"at\":{at}}}");
+        for millis_and_smaller in ["1700000000000", "1700000000000000", "1700000000000000000"] {
+            let read = predictions(sent(millis_and_smaller).as_bytes(), now, moment);
+            assert!(read.items.is_empty());
+            assert!(read.rejections[0].1.contains("Unix seconds"), "{:?}", read.rejections);
+        }
+        assert_eq!(predictions(sent("1700000060").as_bytes(), now, moment).items[0].at, Timestamp(1_700_000_060_000));
+    }
+
+    #[test]
     fn labels_are_read() {
         let accepted = labels(b"{\"service\":\"chat\",\"id\":\"1\",\"label\":\"cat\"}", Timestamp(7), moment);
         assert_eq!(accepted.items[0].label, FeatureValue::Text("cat".into()));
+        assert_eq!((accepted.items[0].at, accepted.items[0].received_at), (Timestamp(7), Timestamp(7)));
     }
 }

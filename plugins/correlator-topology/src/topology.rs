@@ -1,9 +1,9 @@
 //! Walks on the dependency graph, fetched one entity at a time: what an entity needs, with the path there, and what needs it.
 //!
-//! The rules are those of the host: a part needs what contains it, but going up to a container does not lead down again to
-//! its other parts. Two rules are added: what feeds a container feeds its parts (a GPU needs its host's power supplies), and
-//! who runs on one part of a container by name does not need its other parts of that kind (a replica on GPU 0 that also
-//! names its host does not need GPU 1).
+//! The rules are those of the host (`host/domain/src/graph.rs`): a part needs what contains it, but going up to a container
+//! does not lead down again to its other parts; what feeds a container feeds its parts (a GPU needs its host's power
+//! supplies); and who runs on one part of a container by name does not need its other parts of that kind (a replica on GPU 0
+//! that also names its host does not need GPU 1). The tests of both read the same small topologies.
 
 use std::{
     cell::RefCell,
@@ -266,6 +266,35 @@ mod tests {
 
     fn needs(start: &str) -> Vec<String> {
         CachedGraph::new(&Fixture::new(RACK)).needs_of(start, 8).steps.into_keys().collect()
+    }
+
+    #[test]
+    fn what_is_needed_is_what_the_host_says_too() {
+        let links = [
+            ("runs-on", Link::RunsOn),
+            ("contains", Link::Contains),
+            ("powered-by", Link::PoweredBy),
+            ("connected-to", Link::ConnectedTo),
+            ("stored-on", Link::StoredOn),
+            ("depends-on", Link::DependsOn),
+        ];
+        let cases = include_str!("../../../host/domain/src/graph/paths.txt");
+        let (mut name, mut edges, mut asked) = ("", Vec::new(), 0);
+        for line in cases.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            if let Some(next) = line.strip_prefix("topology ") {
+                (name, edges) = (next, Vec::new());
+            } else if let Some((start, all)) = line.strip_prefix("needs ").and_then(|rest| rest.split_once(": ")) {
+                let needed = CachedGraph::new(&Fixture::new(&edges)).needs_of(start, 8).steps;
+                let needed: BTreeSet<&str> = needed.keys().map(String::as_str).collect();
+                assert_eq!(needed, all.split(' ').collect(), "{name}: what {start} needs");
+                asked += 1;
+            } else {
+                let words: Vec<&str> = line.split(' ').collect();
+                let link = links.iter().find(|(word, _)| *word == words[1]).expect("a kind of relation").1;
+                edges.push((words[0], link, words[2]));
+            }
+        }
+        assert!(asked > 10, "the cases were read");
     }
 
     #[test]

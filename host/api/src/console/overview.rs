@@ -158,7 +158,8 @@ fn targets(targets: &[TargetStatus]) -> Markup {
                     td { (target.info.key.instance) }
                     td { @match (&target.failure, target.last_attempt_at) {
                         (_, None) => span.unknown { "not tried yet" },
-                        (None, Some(_)) => span.ok { "up" },
+                        (None, Some(_)) => { span.ok { "up" }
+                            @if let Some(rejection) = &target.rejection { " " span.quiet { (rejection) } } },
                         (Some(failure), _) => { span.bad { "down" } " " (failure.message) },
                     } }
                     td { (target.last_samples) }

@@ -32,6 +32,10 @@ pub(crate) struct TargetView {
     last_success_at: Option<String>,
     last_duration_seconds: f64,
     last_samples: u64,
+    /// Lines and samples of the last success that were rejected.
+    last_rejected: u64,
+    /// Why, when there were any.
+    rejection: Option<String>,
     /// Why the last attempt failed.
     failure: Option<String>,
     failures_in_a_row: u32,
@@ -50,6 +54,8 @@ impl From<TargetStatus> for TargetView {
             last_success_at: time::write_some(status.last_success_at),
             last_duration_seconds: status.last_duration_millis as f64 / 1000.0,
             last_samples: status.last_samples,
+            last_rejected: status.last_rejected,
+            rejection: status.rejection,
             failure: status.failure.map(|failure| failure.message),
             failures_in_a_row: status.failures_in_a_row,
         }

@@ -1,9 +1,11 @@
 //! Asks targets for what should be served and observes what is. The host owns the state machine; the target only answers.
 
 mod config;
+mod metrics;
 mod rules;
 
 pub use config::DeployConfig;
+pub(crate) use metrics::DeployCounts;
 
 use rules::Next;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use tandem_domain::{
     ports::DeploymentTargets,
     series::Labels,
 };
-use tandem_store::{Store, WriteError};
+use tandem_store::{Store, WriteError, WriteTx};
 
 /// Deployments looked at in one pass, newest first.
 const MAX_LOOKED_AT: usize = 1_000;
@@ -43,6 +45,7 @@ pub async fn request(
                 status: DeploymentStatus::Requested,
                 requested_at: now,
                 changed_at: now,
+                applied_at: None,
                 revision_id: None,
                 observed: None,
                 observed_at: None,
@@ -102,6 +105,7 @@ pub struct DeployRoom {
     store: Store,
     targets: Arc<dyn DeploymentTargets>,
     config: DeployConfig,
+    counts: Arc<DeployCounts>,
 }
 
 /// What a target answered.
@@ -110,10 +114,23 @@ enum Answer {
     Observed(Result<TargetObservation, Failure>),
 }
 
+impl Answer {
+    fn is_failure(&self) -> bool {
+        match self {
+            Answer::Applied(answer) => answer.is_err(),
+            Answer::Observed(answer) => answer.is_err(),
+        }
+    }
+}
+
 impl DeployRoom {
     /// The room at rest.
     pub fn new(store: Store, targets: Arc<dyn DeploymentTargets>, config: DeployConfig) -> Self {
-        Self { store, targets, config }
+        Self { store, targets, config, counts: Arc::default() }
+    }
+
+    pub(crate) fn counts(&self) -> Arc<DeployCounts> {
+        self.counts.clone()
     }
 
     /// Applies what was requested and observes what was applied, as far as it is time.
@@ -122,6 +139,11 @@ impl DeployRoom {
     /// When the store cannot be read or written; the same calls are made again, which changes nothing at the target.
     pub async fn step(&mut self, now: Timestamp) -> Result<(), WriteError> {
         let deployments = self.store.read()?.scan_back::<Deployment>(.., MAX_LOOKED_AT)?;
+        let standing = |statuses: &[DeploymentStatus]| {
+            deployments.iter().filter(|deployment| statuses.contains(&deployment.status)).count() as u64
+        };
+        self.counts.live.set(standing(&[DeploymentStatus::Live]));
+        self.counts.under_way.set(standing(&[DeploymentStatus::Requested, DeploymentStatus::Applying]));
         let due = deployments.into_iter().map(|deployment| (rules::next(&deployment, now, &self.config), deployment));
         for (next, deployment) in due.filter(|(next, _)| *next != Next::Wait).take(MAX_CALLS_PER_PASS) {
             let (plugin, target, revision) = (&deployment.plugin, &deployment.target, &deployment.revision);
@@ -140,32 +162,62 @@ impl DeployRoom {
 
     async fn note(&self, deployment: Deployment, answer: Answer, now: Timestamp) -> Result<(), WriteError> {
         let config = self.config.clone();
-        self.store
+        self.counts.calls.add(1);
+        self.counts.failed_calls.add(u64::from(answer.is_failure()));
+        let changed = self
+            .store
             .write(move |tx| {
                 // It may have been aborted while the target was asked.
                 let Some(current) = tx.get::<Deployment>(&deployment.id)?.filter(|c| c.status == deployment.status)
                 else {
-                    return Ok(());
+                    return Ok(Vec::new());
                 };
                 let after = match answer {
                     Answer::Applied(answer) => rules::applied(current, answer, now, &config),
                     Answer::Observed(answer) => rules::observed(current, answer, now, &config),
                 };
-                if after.status != deployment.status {
-                    tx.append(&told(&after, now))?;
-                    if after.status == DeploymentStatus::Live {
-                        let others = tx.scan::<Deployment>(.., usize::MAX)?;
-                        for mut earlier in others.into_iter().filter(|other| rules::is_superseded_by(other, &after)) {
-                            earlier.status = DeploymentStatus::Superseded;
-                            earlier.changed_at = now;
-                            tx.put(&earlier)?;
-                        }
-                    }
+                if after.status == deployment.status {
+                    tx.put(&after)?;
+                    return Ok(Vec::new());
                 }
-                tx.put(&after)
+                let changed =
+                    if after.status == DeploymentStatus::Live { settle(tx, after, now)? } else { vec![after] };
+                for deployment in &changed {
+                    tx.append(&told(deployment, now))?;
+                    tx.put(deployment)?;
+                }
+                Ok(changed.into_iter().map(|deployment| deployment.status).collect())
             })
-            .await
+            .await?;
+        for status in changed {
+            match status {
+                DeploymentStatus::Live => self.counts.went_live.add(1),
+                DeploymentStatus::Failed => self.counts.failed.add(1),
+                DeploymentStatus::Superseded => self.counts.superseded.add(1),
+                _ => {}
+            }
+        }
+        Ok(())
     }
+}
+
+/// What changes when a deployment becomes ready: it and all that give way to it; or it alone, when a newer one is live
+/// already. What is superseded is not retired at its target: other services may use the model, and the Open Inference
+/// Protocol can only unload all versions of a model, the live one included.
+fn settle(tx: &mut WriteTx<'_>, mut ready: Deployment, now: Timestamp) -> Result<Vec<Deployment>, WriteError> {
+    let others = tx.scan::<Deployment>(.., usize::MAX)?;
+    if others.iter().any(|other| rules::comes_too_late(&ready, other)) {
+        ready.status = DeploymentStatus::Superseded;
+        return Ok(vec![ready]);
+    }
+    let mut changed: Vec<Deployment> =
+        others.into_iter().filter(|other| rules::is_superseded_by(other, &ready)).collect();
+    for earlier in &mut changed {
+        earlier.status = DeploymentStatus::Superseded;
+        earlier.changed_at = now;
+    }
+    changed.push(ready);
+    Ok(changed)
 }
 
 /// A change of a deployment as an event of its service: what root cause looks for just before trouble.
@@ -174,6 +226,7 @@ fn told(deployment: &Deployment, now: Timestamp) -> Event {
     let (word, severity) = match deployment.status {
         DeploymentStatus::Failed => ("failed", Severity::Warning),
         DeploymentStatus::Live => ("live", Severity::Info),
+        DeploymentStatus::Superseded => ("superseded", Severity::Info),
         _ => ("applied", Severity::Info),
     };
     Event {

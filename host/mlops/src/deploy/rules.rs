@@ -63,6 +63,7 @@ pub(super) fn applied(
             deployment.failure = None;
             deployment.failures_in_a_row = 0;
             deployment.changed_at = now;
+            deployment.applied_at = Some(now);
             deployment
         }
         Err(failure) => failed(deployment, failure, now, config),
@@ -86,6 +87,7 @@ pub(super) fn observed(
     deployment.failures_in_a_row = 0;
     deployment.failure = None;
     let before = deployment.status;
+    let said = mine.as_ref().map(|revision| revision.phase);
     match mine {
         Some(revision) => match revision.phase {
             RevisionPhase::Ready | RevisionPhase::Serving => deployment.status = DeploymentStatus::Live,
@@ -108,16 +110,60 @@ pub(super) fn observed(
         }
         None => {}
     }
+    if deployment.status == DeploymentStatus::Applying
+        && let Some(failure) = loaded_too_long(&deployment, said, now, config)
+    {
+        deployment.status = DeploymentStatus::Failed;
+        deployment.failure = Some(failure);
+    }
     if deployment.status != before {
         deployment.changed_at = now;
     }
     deployment
 }
 
-/// Whether one deployment took another's place: same service, same target, live before.
+/// Why a deployment is given up whose target goes on loading it.
+fn loaded_too_long(
+    deployment: &Deployment,
+    said: Option<RevisionPhase>,
+    now: Timestamp,
+    config: &DeployConfig,
+) -> Option<Failure> {
+    let loading_millis = now.millis_since(deployment.applied_at.unwrap_or(deployment.requested_at));
+    if loading_millis < config.give_up_loading_after_millis {
+        return None;
+    }
+    let said = match said {
+        Some(RevisionPhase::Pending) => "says `pending`",
+        Some(RevisionPhase::Loading) => "says `loading`",
+        _ => "does not know the revision",
+    };
+    Some(Failure::lasting(
+        FailureCode::Unreachable,
+        format!(
+            "the target still {said} {} s after it accepted the revision, and the deployment is given up; see the target's \
+             own log, or raise mlops.deploy.give_up_loading_after_millis ({})",
+            loading_millis / 1000,
+            config.give_up_loading_after_millis
+        ),
+    ))
+}
+
+/// Whether one deployment stands below another: asked for earlier, for the same service at the same target.
+fn is_older(earlier: &Deployment, later: &Deployment) -> bool {
+    earlier.id < later.id
+        && earlier.revision.service == later.revision.service
+        && (&earlier.plugin, &earlier.target) == (&later.plugin, &later.target)
+}
+
+/// Whether a deployment gives way to one that went live: it was asked for earlier, and is live or on its way there. One that
+/// is on its way must not arrive later and take the newer one's place.
 pub(super) fn is_superseded_by(earlier: &Deployment, live: &Deployment) -> bool {
-    earlier.id < live.id
-        && earlier.status == DeploymentStatus::Live
-        && earlier.revision.service == live.revision.service
-        && (&earlier.plugin, &earlier.target) == (&live.plugin, &live.target)
+    use DeploymentStatus::{Applying, Live, Requested};
+    is_older(earlier, live) && matches!(earlier.status, Requested | Applying | Live)
+}
+
+/// Whether a deployment that becomes ready comes too late, because a newer one is live already.
+pub(super) fn comes_too_late(ready: &Deployment, other: &Deployment) -> bool {
+    is_older(ready, other) && other.status == DeploymentStatus::Live
 }

@@ -12,6 +12,8 @@ use tandem_store::StoreOptions;
 /// Answers with a phase, or not at all; counts what it was asked to apply.
 struct Told {
     phase: Mutex<Option<RevisionPhase>>,
+    /// A version that is loading, whatever the others do.
+    slow: Mutex<Option<&'static str>>,
     applied: Mutex<Vec<String>>,
 }
 
@@ -55,7 +57,7 @@ impl DeploymentTargets for Told {
             id: format!("m:{version}"),
             model: "m".into(),
             version: version.into(),
-            phase,
+            phase: if *self.slow.lock().expect("a lock") == Some(version) { RevisionPhase::Loading } else { phase },
             ready_replicas: 1,
             desired_basis_points: 10_000,
             observed_basis_points: 10_000,
@@ -101,7 +103,7 @@ struct Scene {
 fn scene(phase: Option<RevisionPhase>) -> Scene {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path(), StoreOptions::default()).expect("opens");
-    let target = Arc::new(Told { phase: Mutex::new(phase), applied: Mutex::default() });
+    let target = Arc::new(Told { phase: Mutex::new(phase), slow: Mutex::default(), applied: Mutex::default() });
     let room = DeployRoom::new(store.clone(), target.clone(), DeployConfig::default());
     Scene { store, target, room, _folder: folder }
 }
@@ -115,8 +117,11 @@ impl Scene {
     async fn pass(&mut self, seconds: i64) {
         self.room.step(Timestamp(seconds * 1000)).await.expect("steps");
     }
+    fn deployment(&self, id: u64) -> Deployment {
+        self.store.read().expect("reads").get::<Deployment>(&id).expect("reads").expect("there")
+    }
     fn status(&self, id: u64) -> DeploymentStatus {
-        self.store.read().expect("reads").get::<Deployment>(&id).expect("reads").expect("there").status
+        self.deployment(id).status
     }
 }
 
@@ -167,4 +172,73 @@ async fn what_the_target_says_failed_has_failed_and_what_is_aborted_stays_so() {
     assert_eq!(scene.status(other), DeploymentStatus::Aborted);
     let late = abort(&scene.store, scene.target.as_ref(), id, Timestamp(4000)).await.expect("written");
     assert_eq!(late, Aborting::TooLate(DeploymentStatus::Failed));
+}
+
+#[tokio::test]
+async fn an_older_deployment_that_is_still_loading_gives_way_when_a_newer_one_goes_live() {
+    let mut scene = scene(Some(RevisionPhase::Ready));
+    *scene.target.slow.lock().expect("a lock") = Some("1");
+    let older = scene.ask("1").await;
+    scene.pass(0).await;
+    let newer = scene.ask("2").await;
+    scene.pass(1).await;
+    scene.pass(3).await;
+    assert_eq!((scene.status(older), scene.status(newer)), (DeploymentStatus::Superseded, DeploymentStatus::Live));
+    *scene.target.slow.lock().expect("a lock") = None;
+    for seconds in 4..100 {
+        scene.pass(seconds).await;
+    }
+    assert_eq!((scene.status(older), scene.status(newer)), (DeploymentStatus::Superseded, DeploymentStatus::Live));
+    let events = scene.store.read().expect("reads").log_after::<Event>(0, 10).expect("reads");
+    assert!(events.iter().any(|(_, event)| event.code == "deployment.superseded"));
+    let counts = &scene.room.counts;
+    assert_eq!((counts.superseded.get(), counts.went_live.get(), counts.live.get()), (1, 1, 1));
+    assert_eq!(counts.under_way.get(), 0);
+}
+
+#[tokio::test]
+async fn an_older_deployment_that_was_not_applied_yet_is_not_applied_over_a_newer_one() {
+    let mut scene = scene(None);
+    let older = scene.ask("1").await;
+    for seconds in 0..4 {
+        scene.pass(seconds).await;
+    }
+    *scene.target.phase.lock().expect("a lock") = Some(RevisionPhase::Ready);
+    scene.target.applied.lock().expect("a lock").clear();
+    let newer = scene.ask("2").await;
+    // The older one waits longer with each failure; the newer is applied and live meanwhile.
+    for seconds in 4..30 {
+        scene.pass(seconds).await;
+    }
+    assert_eq!((scene.status(older), scene.status(newer)), (DeploymentStatus::Superseded, DeploymentStatus::Live));
+    assert_eq!(*scene.target.applied.lock().expect("a lock"), [format!("tandem-{newer}")]);
+}
+
+#[tokio::test]
+async fn a_deployment_that_is_ready_after_a_newer_one_went_live_is_too_late() {
+    let mut scene = scene(Some(RevisionPhase::Ready));
+    let older = scene.ask("1").await;
+    let newer = scene.ask("2").await;
+    let mut live = scene.deployment(newer);
+    live.status = DeploymentStatus::Live;
+    live.revision_id = Some("m:2".into());
+    scene.store.write(move |tx| tx.put(&live)).await.expect("written");
+    scene.pass(1).await;
+    scene.pass(3).await;
+    assert_eq!((scene.status(older), scene.status(newer)), (DeploymentStatus::Superseded, DeploymentStatus::Live));
+}
+
+#[tokio::test]
+async fn what_loads_for_ever_is_given_up_with_the_reason() {
+    let mut scene = scene(Some(RevisionPhase::Loading));
+    let id = scene.ask("1").await;
+    scene.pass(0).await;
+    scene.pass(3_599).await;
+    assert_eq!(scene.status(id), DeploymentStatus::Applying);
+    scene.pass(3_601).await;
+    let given_up = scene.deployment(id);
+    assert_eq!(given_up.status, DeploymentStatus::Failed);
+    let why = given_up.failure.expect("why").message;
+    assert!(why.contains("`loading` 3601 s") && why.contains("give_up_loading_after_millis"), "{why}");
+    assert_eq!(scene.room.counts.failed.get(), 1);
 }

@@ -77,6 +77,12 @@ pub(super) fn chunk_of(columns: &[ColumnDescription], rows: &[Prediction]) -> Ch
     Chunk { columns: columns.iter().map(|column| values(column, rows)).collect() }
 }
 
+/// How many rows have a value for a column.
+pub(super) fn present(column: &ColumnDescription, rows: &[Prediction]) -> u64 {
+    let mut score = FeatureValue::Missing;
+    rows.iter().filter(|row| *value(row, &column.name, &mut score) != FeatureValue::Missing).count() as u64
+}
+
 fn values(column: &ColumnDescription, rows: &[Prediction]) -> ColumnValues {
     let mut score = FeatureValue::Missing;
     if column.column_type == ColumnType::Numeric {

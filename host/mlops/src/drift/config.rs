@@ -2,6 +2,9 @@
 
 use serde::Deserialize;
 
+/// Fewer rows say nothing: the customary least for a distribution to be compared at all.
+pub(super) const LEAST_ROWS: usize = 30;
+
 /// When and how predictions are compared.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -24,8 +27,10 @@ impl Default for DriftConfig {
 
 impl DriftConfig {
     pub(crate) fn validate(&self) -> Result<(), String> {
-        if self.reference_rows < 30 || self.window_rows < 30 {
-            return Err("drift.reference_rows and drift.window_rows must be at least 30; fewer rows say nothing".into());
+        if self.reference_rows < LEAST_ROWS || self.window_rows < LEAST_ROWS {
+            return Err(format!(
+                "drift.reference_rows and drift.window_rows must be at least {LEAST_ROWS}; fewer rows say nothing"
+            ));
         }
         if self.reference_rows > 100_000 || self.window_rows > 100_000 {
             return Err("drift.reference_rows and drift.window_rows must be at most 100000; more rows make every step significant".into());

@@ -3,21 +3,23 @@
 
 mod columns;
 mod config;
+mod metrics;
 mod rules;
 mod tables;
 
 pub use config::DriftConfig;
+pub(crate) use metrics::DriftCounts;
 
-use columns::{chunk_of, describe};
+use columns::{chunk_of, describe, present};
 use std::{collections::BTreeMap, sync::Arc};
 use tables::{DriftSubject, FittedColumn};
 use tandem_domain::{
     Failure, Timestamp,
-    drift::{ColumnDescription, ColumnDrift, Drift, DriftReport},
+    drift::{ColumnDescription, ColumnDrift, Drift, DriftReport, DriftStanding, DriftState},
     ports::{DriftMetrics, LivePlugin},
     prediction::Prediction,
 };
-use tandem_store::{Store, WriteError};
+use tandem_store::{Store, WriteError, WriteTx};
 
 /// How far the room has read the predictions.
 pub(crate) const CURSOR: &str = "mlops/drift";
@@ -27,6 +29,9 @@ const READ_AT_ONCE: usize = 5_000;
 const COMPARED_AT_ONCE: usize = 4;
 /// Subjects (service, model, version) looked at.
 const MAX_SUBJECTS: usize = 10_000;
+/// Reports kept over all services, beside the latest of each, which stays as long as it is the latest: a week of a service
+/// that is reported on every five minutes.
+const KEPT_REPORTS: u64 = 2_000;
 /// The seed given to metrics; the same rows give the same report.
 const SEED: u64 = 1;
 
@@ -35,12 +40,20 @@ pub struct DriftRoom {
     store: Store,
     metrics: Arc<dyn DriftMetrics>,
     config: DriftConfig,
+    counts: Arc<DriftCounts>,
 }
+
+/// A prediction and its place in the log.
+type Row = (u64, Prediction);
 
 impl DriftRoom {
     /// The room at rest.
     pub fn new(store: Store, metrics: Arc<dyn DriftMetrics>, config: DriftConfig) -> Self {
-        Self { store, metrics, config }
+        Self { store, metrics, config, counts: Arc::default() }
+    }
+
+    pub(crate) fn counts(&self) -> Arc<DriftCounts> {
+        self.counts.clone()
     }
 
     /// Reads new predictions into their subjects' windows, then compares the subjects that are due.
@@ -54,6 +67,8 @@ impl DriftRoom {
         for subject in due.take(COMPARED_AT_ONCE) {
             self.report(subject, now).await?;
         }
+        let read = self.store.read()?;
+        self.counts.unread.set(read.log_end::<Prediction>()?.saturating_sub(read.cursor(CURSOR)?));
         Ok(())
     }
 
@@ -88,68 +103,110 @@ impl DriftRoom {
         if live.is_empty() {
             return Ok(());
         }
-        let reference = self.rows(&subject.reference)?;
+        let reference = without_places(self.rows(&subject.reference)?);
         let current = self.rows(&subject.current)?;
         if subject.columns.is_empty() {
+            if reference.len() < subject.reference.len() {
+                return self.begin_again(subject, &reference, current, now).await;
+            }
             subject.columns = describe(&reference);
-            subject.reference_span = span(&reference);
+            subject.reference_present = subject.columns.iter().map(|column| present(column, &reference)).collect();
+            subject.reference_span = span(&reference, now);
         }
+        let current = without_places(current);
+        let compared = Compared { subject: &subject, reference: &reference, current: &current };
+        let sparse = compared.sparse_columns();
         let mut lines = Vec::new();
         let mut fitted_now = Vec::new();
         for plugin in &live {
-            for column in &subject.columns {
-                let outcome = self.compare(&subject, plugin, column, &reference, &current, &mut fitted_now).await;
+            for (column, sparse) in subject.columns.iter().zip(&sparse) {
+                let outcome = match sparse {
+                    Some(failure) => Err(failure.clone()),
+                    None => self.compare(&compared, plugin, column, &mut fitted_now).await,
+                };
                 lines.push(ColumnDrift { column: Some(column.name.clone()), plugin: plugin.name.clone(), outcome });
             }
         }
-        subject.unreported = 0;
-        let report = DriftReport {
-            id: 0,
-            service: subject.service.clone(),
-            model: subject.model.clone(),
-            version: subject.version.clone(),
-            at: now,
-            reference: subject.reference_span,
-            current: span(&current),
-            state: rules::state(&lines, self.config.drifted_share),
-            columns: lines,
+        let state = match sparse.iter().any(Option::is_none) {
+            true => rules::state(&lines, self.config.drifted_share),
+            false => DriftState::InsufficientData,
         };
-        self.store
+        let report = report_of(&subject, state, lines, span(&current, now), now);
+        subject.unreported = 0;
+        self.keep(subject, report, fitted_now).await
+    }
+
+    /// Says that the reference was forgotten before it was described, and begins a new one with the rows that are there: a
+    /// reference of which a part is gone is another one than was asked for.
+    async fn begin_again(
+        &self,
+        mut subject: DriftSubject,
+        reference: &[Prediction],
+        current: Vec<Row>,
+        now: Timestamp,
+    ) -> Result<(), WriteError> {
+        let anew: Vec<u64> = current.iter().map(|(place, _)| *place).take(self.config.reference_rows).collect();
+        let failure = rules::forgotten(reference.len(), subject.reference.len(), anew.len());
+        tracing::warn!(service = subject.service, version = subject.version, "no drift report: {failure}");
+        let line = ColumnDrift { column: None, plugin: String::new(), outcome: Err(failure) };
+        subject.reference_span = span(reference, now);
+        let current = span(&without_places(current), now);
+        let report = report_of(&subject, DriftState::InsufficientData, vec![line], current, now);
+        subject.reference = anew;
+        subject.current = Vec::new();
+        subject.unreported = 0;
+        self.keep(subject, report, Vec::new()).await
+    }
+
+    /// Commits a report with what was fitted for it and where its subject stands by it.
+    async fn keep(
+        &self,
+        subject: DriftSubject,
+        report: DriftReport,
+        fitted: Vec<FittedColumn>,
+    ) -> Result<(), WriteError> {
+        let (state, failed) = (report.state, report.columns.iter().filter(|line| line.outcome.is_err()).count());
+        let dropped = self
+            .store
             .write(move |tx| {
-                let id = tx.next_id("drift_reports")?;
-                tx.put(&DriftReport { id, ..report })?;
-                fitted_now.iter().try_for_each(|fitted| tx.put(fitted))?;
-                tx.put(&subject)
+                let dropped = write_report(tx, report)?;
+                fitted.iter().try_for_each(|fitted| tx.put(fitted))?;
+                tx.put(&subject)?;
+                Ok(dropped)
             })
-            .await
+            .await?;
+        self.counts.reports.add(1);
+        self.counts.failed_lines.add(failed as u64);
+        self.counts.dropped.add(dropped);
+        match state {
+            DriftState::Drifted => self.counts.drifted.add(1),
+            DriftState::InsufficientData => self.counts.insufficient.add(1),
+            DriftState::Failed => self.counts.failed.add(1),
+            DriftState::Stable => {}
+        }
+        Ok(())
     }
 
     async fn compare(
         &self,
-        subject: &DriftSubject,
+        compared: &Compared<'_>,
         plugin: &LivePlugin,
         column: &ColumnDescription,
-        reference: &[Prediction],
-        current: &[Prediction],
         fitted_now: &mut Vec<FittedColumn>,
     ) -> Result<Drift, Failure> {
+        let Compared { subject, reference, current } = *compared;
         let columns = std::slice::from_ref(column);
         let key = FittedColumn::key_of(subject, &plugin.name, &column.name);
         let internal =
             |error: tandem_store::ReadError| Failure::passing(tandem_domain::FailureCode::Internal, error.to_string());
         let kept = self.store.read().and_then(|read| read.get::<FittedColumn>(&key)).map_err(internal)?;
-        let state = match kept.filter(|kept| kept.plugin_digest == plugin.digest) {
-            Some(kept) => kept.state,
-            None if reference.is_empty() => {
-                return Err(Failure::lasting(
-                    tandem_domain::FailureCode::Unsupported,
-                    format!(
-                        "{} changed, and the reference rows are no longer kept; a new version of the model gets a new reference",
-                        plugin.name
-                    ),
-                ));
+        let state = match kept {
+            Some(kept) if kept.plugin_digest == plugin.digest => kept.state,
+            kept if reference.len() < subject.reference.len() => {
+                let (left, of) = (reference.len(), subject.reference.len());
+                return Err(rules::unfittable(kept.as_ref(), &plugin.name, left, of));
             }
-            None => {
+            _ => {
                 let state = self.metrics.fit(&plugin.name, columns, vec![chunk_of(columns, reference)], SEED).await?;
                 fitted_now.push(FittedColumn { key, plugin_digest: plugin.digest.clone(), state: state.clone() });
                 state
@@ -165,20 +222,91 @@ impl DriftRoom {
         })
     }
 
-    fn rows(&self, sequences: &[u64]) -> Result<Vec<Prediction>, WriteError> {
+    /// The rows that are still kept.
+    fn rows(&self, sequences: &[u64]) -> Result<Vec<Row>, WriteError> {
         let read = self.store.read()?;
         let mut rows = Vec::with_capacity(sequences.len());
         for sequence in sequences {
             let found = read.log_after::<Prediction>(sequence.saturating_sub(1), 1)?;
-            rows.extend(found.into_iter().filter(|(at, _)| at == sequence).map(|(_, row)| row));
+            rows.extend(found.into_iter().filter(|(at, _)| at == sequence));
         }
         Ok(rows)
     }
 }
 
-fn span(rows: &[Prediction]) -> (Timestamp, Timestamp) {
+/// What is compared with what.
+struct Compared<'a> {
+    subject: &'a DriftSubject,
+    reference: &'a [Prediction],
+    current: &'a [Prediction],
+}
+
+impl Compared<'_> {
+    /// By column: why it cannot be compared, where it cannot.
+    fn sparse_columns(&self) -> Vec<Option<Failure>> {
+        let columns = self.subject.columns.iter().enumerate();
+        let sparse = columns.map(|(index, column)| {
+            let of_reference = self.subject.reference_present.get(index).copied();
+            rules::too_sparse(&column.name, of_reference, present(column, self.current))
+        });
+        sparse.collect()
+    }
+}
+
+fn without_places(rows: Vec<Row>) -> Vec<Prediction> {
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+fn report_of(
+    subject: &DriftSubject,
+    state: DriftState,
+    columns: Vec<ColumnDrift>,
+    current: (Timestamp, Timestamp),
+    now: Timestamp,
+) -> DriftReport {
+    DriftReport {
+        id: 0,
+        service: subject.service.clone(),
+        model: subject.model.clone(),
+        version: subject.version.clone(),
+        at: now,
+        reference: subject.reference_span,
+        current,
+        state,
+        columns,
+    }
+}
+
+/// Writes a report and where its subject stands now; drops those beyond the bound but for the latest of a subject. Answers
+/// how many were dropped.
+fn write_report(tx: &mut WriteTx<'_>, report: DriftReport) -> Result<u64, WriteError> {
+    let id = tx.next_id("drift_reports")?;
+    let report = DriftReport { id, ..report };
+    let fresh = DriftStanding::after(None, &report);
+    let before = tx.get::<DriftStanding>(&tandem_domain::Record::key(&fresh))?;
+    tx.put(&DriftStanding::after(before.as_ref(), &report))?;
+    tx.put(&report)?;
+    let mut dropped = 0;
+    if let Some(oldest) = id.checked_sub(KEPT_REPORTS)
+        && let Some(old) = tx.get::<DriftReport>(&oldest)?
+    {
+        let standing = tx.get::<DriftStanding>(&tandem_domain::Record::key(&DriftStanding::after(None, &old)))?;
+        if standing.is_none_or(|standing| standing.report != oldest) {
+            tx.remove::<DriftReport>(&oldest)?;
+            dropped += 1;
+        }
+    }
+    // It was spared as the latest of its subject, and is that no longer.
+    if let Some(before) = before.filter(|before| before.report.saturating_add(KEPT_REPORTS) < id) {
+        tx.remove::<DriftReport>(&before.report)?;
+        dropped += 1;
+    }
+    Ok(dropped)
+}
+
+fn span(rows: &[Prediction], now: Timestamp) -> (Timestamp, Timestamp) {
     let moments = || rows.iter().map(|row| row.at);
-    (moments().min().unwrap_or(Timestamp(0)), moments().max().unwrap_or(Timestamp(0)))
+    (moments().min().unwrap_or(now), moments().max().unwrap_or(now))
 }
 
 #[cfg(test)]

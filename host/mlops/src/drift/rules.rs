@@ -1,8 +1,15 @@
 //! When a subject is due, and what a report comes to.
 
-use super::{DriftConfig, tables::DriftSubject};
+use super::{
+    DriftConfig,
+    config::LEAST_ROWS,
+    tables::{DriftSubject, FittedColumn},
+};
 use std::collections::BTreeMap;
-use tandem_domain::drift::{ColumnDrift, DriftState};
+use tandem_domain::{
+    Failure, FailureCode,
+    drift::{ColumnDrift, DriftState},
+};
 
 /// Puts a row into the reference until it is full, then into the sliding window.
 pub(super) fn take(subject: &mut DriftSubject, sequence: u64, config: &DriftConfig) {
@@ -18,8 +25,46 @@ pub(super) fn take(subject: &mut DriftSubject, sequence: u64, config: &DriftConf
 
 /// Whether the window is full enough and has enough that was not reported.
 pub(super) fn is_due(subject: &DriftSubject, config: &DriftConfig) -> bool {
-    let enough = config.report_every_rows.min(config.window_rows as u64);
-    subject.unreported >= enough && subject.current.len() as u64 >= enough
+    let every = config.report_every_rows.min(config.window_rows as u64);
+    subject.unreported >= every && subject.current.len() as u64 >= every.max(LEAST_ROWS as u64)
+}
+
+/// Why a column cannot be compared: too few rows of one of the two sides have a value.
+pub(super) fn too_sparse(column: &str, reference_present: Option<u64>, current_present: u64) -> Option<Failure> {
+    let least = LEAST_ROWS as u64;
+    let (side, present) = match reference_present {
+        Some(present) if present < least => ("reference", present),
+        _ if current_present < least => ("current window", current_present),
+        _ => return None,
+    };
+    Some(Failure::passing(
+        FailureCode::Unsupported,
+        format!("{present} rows of the {side} have a value for {column}, and {least} are needed to say anything"),
+    ))
+}
+
+/// Why a reference cannot be described: some of its rows were forgotten first.
+pub(super) fn forgotten(kept: usize, of: usize, taken_anew: usize) -> Failure {
+    Failure::passing(
+        FailureCode::Unsupported,
+        format!(
+            "{} of the {of} predictions that were to be the reference are no longer kept, so there is nothing to compare \
+             with; the {taken_anew} latest predictions begin a new reference (mlops.monitor.keep_predictions keeps more)",
+            of - kept
+        ),
+    )
+}
+
+/// Why a metric that has not fitted a reference cannot do so any more.
+pub(super) fn unfittable(fitted: Option<&FittedColumn>, plugin: &str, kept: usize, of: usize) -> Failure {
+    let why = if fitted.is_some() { "changed since it fitted this reference" } else { "has not fitted this reference" };
+    Failure::lasting(
+        FailureCode::Unsupported,
+        format!(
+            "{plugin} {why}, and {} of its {of} rows are no longer kept; a new version of the model gets a new reference",
+            of - kept
+        ),
+    )
 }
 
 /// Drifted when, for one of the metrics, at least the given share of its columns is. Metrics are not mixed: two that measure

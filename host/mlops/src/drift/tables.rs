@@ -16,6 +16,9 @@ pub(super) struct DriftSubject {
     pub unreported: u64,
     /// Once the reference was described.
     pub columns: Vec<ColumnDescription>,
+    /// How many rows of the reference have a value, by column.
+    #[serde(default)]
+    pub reference_present: Vec<u64>,
 }
 
 impl DriftSubject {
@@ -29,6 +32,7 @@ impl DriftSubject {
             current: Vec::new(),
             unreported: 0,
             columns: Vec::new(),
+            reference_present: Vec::new(),
         }
     }
 }

@@ -1,16 +1,19 @@
 //! Takes predictions and labels in, durably and once each, and keeps account per service and version.
 
 mod config;
+mod metrics;
 mod rules;
 mod tables;
 
 pub use config::MonitorConfig;
+pub(crate) use metrics::MonitorCounts;
 
 use rules::agrees;
+use std::sync::Arc;
 use tables::{KeptPrediction, UnjoinedLabel};
 use tandem_domain::{
     Timestamp,
-    prediction::{FeatureValue, Prediction, ServiceTraffic, TruthLabel},
+    prediction::{Prediction, ServiceTraffic, TruthLabel},
 };
 use tandem_store::{Store, WriteError, WriteTx};
 
@@ -39,12 +42,12 @@ pub async fn take_predictions(store: &Store, predictions: Vec<Prediction>) -> Re
                 }
                 let sequence = tx.append(&prediction)?;
                 let mut traffic = traffic_of(tx, &prediction)?;
-                traffic.predictions += 1;
-                traffic.first_at = traffic.first_at.min(prediction.at);
-                traffic.last_at = traffic.last_at.max(prediction.at);
+                traffic.count_prediction(prediction.at);
                 let early = tx.get::<UnjoinedLabel>(&key)?;
                 if let Some(early) = &early {
-                    count_label(&mut traffic, &prediction.prediction, &early.label);
+                    // Only now is it known whether the label agrees.
+                    let joined_at = early.at.max(prediction.at);
+                    traffic.count_label(joined_at, agrees(&prediction.prediction, &early.label));
                     tx.remove::<UnjoinedLabel>(&key)?;
                 }
                 tx.put(&KeptPrediction::new(&prediction, sequence, early.map(|label| label.label)))?;
@@ -73,12 +76,12 @@ pub async fn take_labels(store: &Store, labels: Vec<TruthLabel>) -> Result<Taken
                     taken.duplicates += 1;
                     continue;
                 }
-                tx.append(&label)?;
+                let sequence = tx.append(&label)?;
                 match kept {
                     Some(mut kept) => {
                         let traffic_key = (kept.service.clone(), format!("{}@{}", kept.model, kept.version));
                         if let Some(mut traffic) = tx.get::<ServiceTraffic>(&traffic_key)? {
-                            count_label(&mut traffic, &kept.prediction, &label.label);
+                            traffic.count_label(label.at, agrees(&kept.prediction, &label.label));
                             tx.put(&traffic)?;
                         }
                         kept.label = Some(label.label);
@@ -89,6 +92,7 @@ pub async fn take_labels(store: &Store, labels: Vec<TruthLabel>) -> Result<Taken
                         id: label.id,
                         label: label.label,
                         at: label.at,
+                        sequence,
                     })?,
                 }
                 taken.accepted += 1;
@@ -109,31 +113,43 @@ fn traffic_of(tx: &mut WriteTx<'_>, prediction: &Prediction) -> Result<ServiceTr
         agreed: 0,
         first_at: prediction.at,
         last_at: prediction.at,
+        minutes: Vec::new(),
     }))
-}
-
-fn count_label(traffic: &mut ServiceTraffic, prediction: &FeatureValue, label: &FeatureValue) {
-    traffic.labels += 1;
-    traffic.agreed += u64::from(agrees(prediction, label));
 }
 
 /// Keeps the tables within their bounds.
 pub struct MonitorRoom {
     store: Store,
     config: MonitorConfig,
+    counts: Arc<MonitorCounts>,
 }
 
 impl MonitorRoom {
     /// The room at rest.
     pub fn new(store: Store, config: MonitorConfig) -> Self {
-        Self { store, config }
+        Self { store, config, counts: Arc::default() }
     }
 
-    /// Forgets the oldest predictions beyond the bound, but never what the drift room has not read.
+    pub(crate) fn counts(&self) -> Arc<MonitorCounts> {
+        self.counts.clone()
+    }
+
+    /// Forgets the oldest predictions beyond the bound, but never what the drift room has not read, and labels that are too
+    /// many or too old.
     ///
     /// # Errors
     /// When the store cannot be read or written.
-    pub async fn step(&mut self, _now: Timestamp) -> Result<(), WriteError> {
+    pub async fn step(&mut self, now: Timestamp) -> Result<(), WriteError> {
+        self.forget_predictions().await?;
+        self.forget_labels(now).await?;
+        let read = self.store.read()?;
+        self.counts.predictions.set(read.log_end::<Prediction>()?);
+        self.counts.labels.set(read.log_end::<TruthLabel>()?);
+        self.counts.labels_waiting.set(read.count::<UnjoinedLabel>()?);
+        Ok(())
+    }
+
+    async fn forget_predictions(&self) -> Result<(), WriteError> {
         let (through, forgotten) = {
             let read = self.store.read()?;
             let end = read.log_end::<Prediction>()?;
@@ -147,6 +163,7 @@ impl MonitorRoom {
             let old = read.log_after::<Prediction>(oldest.saturating_sub(1), stretch)?;
             (old.last().map_or(0, |(sequence, _)| *sequence), old)
         };
+        let count = forgotten.len() as u64;
         self.store
             .write(move |tx| {
                 for (_, prediction) in forgotten {
@@ -154,7 +171,48 @@ impl MonitorRoom {
                 }
                 tx.trim_log::<Prediction>(through)
             })
-            .await
+            .await?;
+        self.counts.predictions_forgotten.add(count);
+        Ok(())
+    }
+
+    /// A label that is forgotten no longer waits for its prediction either, so that labels of predictions that never come
+    /// do not pile up. What a label has told of its prediction stays.
+    async fn forget_labels(&self, now: Timestamp) -> Result<(), WriteError> {
+        let forgotten = {
+            let read = self.store.read()?;
+            let Some((oldest, label)) = read.log_after::<TruthLabel>(0, 1)?.into_iter().next() else { return Ok(()) };
+            let too_many = rules::too_many_through(oldest, read.log_end::<TruthLabel>()?, &self.config);
+            if too_many.is_none() && !rules::is_worth_forgetting(&label, now, &self.config) {
+                return Ok(());
+            }
+            let mut stretch = read.log_after::<TruthLabel>(0, rules::MAX_FORGOTTEN_AT_ONCE)?;
+            let goes = |(sequence, label): &(u64, TruthLabel)| {
+                too_many.is_some_and(|through| *sequence <= through) || rules::is_old(label, now, &self.config)
+            };
+            let stays = stretch.iter().position(|one| !goes(one)).unwrap_or(stretch.len());
+            stretch.truncate(stays);
+            stretch
+        };
+        let Some((through, _)) = forgotten.last() else { return Ok(()) };
+        let through = *through;
+        let dropped = self
+            .store
+            .write(move |tx| {
+                let mut dropped = 0;
+                for (sequence, label) in forgotten {
+                    let key = (label.service, label.id);
+                    if tx.get::<UnjoinedLabel>(&key)?.is_some_and(|waiting| waiting.sequence <= sequence) {
+                        tx.remove::<UnjoinedLabel>(&key)?;
+                        dropped += 1;
+                    }
+                }
+                tx.trim_log::<TruthLabel>(through)?;
+                Ok(dropped)
+            })
+            .await?;
+        self.counts.labels_dropped.add(dropped);
+        Ok(())
     }
 }
 

@@ -1,9 +1,36 @@
-//! Whether a label agrees with its prediction.
+//! Whether a label agrees with its prediction, and which labels are to be forgotten.
 
-use tandem_domain::prediction::FeatureValue;
+use super::MonitorConfig;
+use tandem_domain::{
+    Timestamp,
+    prediction::{FeatureValue, TruthLabel},
+};
 
-/// Predictions forgotten in one transaction.
+/// Predictions or labels forgotten in one transaction, so that writers do not wait for long.
 pub(super) const MAX_FORGOTTEN_AT_ONCE: usize = 20_000;
+/// Labels are forgotten by age in stretches of so many milliseconds, so that not every pass writes.
+const AGE_STRETCH_MILLIS: i64 = 3_600_000;
+
+/// How old a label is: since it was sent, not since it became known, so that an old truth still finds its prediction.
+fn age_millis(label: &TruthLabel, now: Timestamp) -> i64 {
+    now.millis_since(label.at.max(label.received_at))
+}
+
+/// Up to which place in the log labels are too many; none as long as it is not worth a transaction.
+pub(super) fn too_many_through(oldest: u64, end: u64, config: &MonitorConfig) -> Option<u64> {
+    let through = end.saturating_sub(config.keep_predictions);
+    (through >= oldest.saturating_add(config.keep_predictions / 10)).then_some(through)
+}
+
+/// Whether the oldest label is so old that it is worth a transaction to forget the old ones.
+pub(super) fn is_worth_forgetting(oldest: &TruthLabel, now: Timestamp, config: &MonitorConfig) -> bool {
+    age_millis(oldest, now) > config.keep_labels_millis() + AGE_STRETCH_MILLIS
+}
+
+/// Whether a label is older than labels are kept.
+pub(super) fn is_old(label: &TruthLabel, now: Timestamp, config: &MonitorConfig) -> bool {
+    age_millis(label, now) > config.keep_labels_millis()
+}
 
 /// Classes agree when they are the same; numbers when they are the same as written. (How far a regression is off is another
 /// measure than agreement, and not made up here.)

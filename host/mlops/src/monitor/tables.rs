@@ -48,6 +48,9 @@ pub(crate) struct UnjoinedLabel {
     pub id: String,
     pub label: FeatureValue,
     pub at: Timestamp,
+    /// Its place in the log: it is given up when that is trimmed.
+    #[serde(default)]
+    pub sequence: u64,
 }
 
 impl Record for UnjoinedLabel {

@@ -13,7 +13,7 @@ use tandem_domain::{
     ports::{BoxFuture, Collection, Collectors, LivePlugin, Payload},
 };
 
-/// Time for one collection: a slow BMC needs seconds for each of its pages.
+/// Time for one collection when the operator gives none: a slow BMC needs seconds for each of its pages.
 const COLLECT_DEADLINE: Duration = Duration::from_secs(30);
 /// Time for one pushed payload, which needs nothing from outside.
 const RECEIVE_DEADLINE: Duration = Duration::from_secs(5);
@@ -43,6 +43,7 @@ impl Collectors for Runtime {
         target: &'a str,
         now: Timestamp,
         cursor: &'a [u8],
+        timeout: Option<Duration>,
     ) -> BoxFuture<'a, Result<Collection, Failure>> {
         Box::pin(async move {
             let core = self.core();
@@ -51,7 +52,8 @@ impl Collectors for Runtime {
                 return Err(core.wrong_kind(&plugin, PluginKind::Collector));
             };
             let request = collection::request_out(target, &plugin.config, now, cursor);
-            let said = outward::call(core, &slot, &plugin, COLLECT, target, COLLECT_DEADLINE, move |store, _| {
+            let limit = timeout.unwrap_or(COLLECT_DEADLINE);
+            let said = outward::call(core, &slot, &plugin, COLLECT, target, limit, move |store, _| {
                 Box::pin(async move {
                     let exports = collector.instantiate_async(&mut *store).await?;
                     exports.tandem_plugin_collector().call_collect(store, &request).await

@@ -131,6 +131,7 @@ impl Config {
         for (index, collect) in self.collect.iter().flatten().enumerate() {
             collect.validate().map_err(|problem| (format!("collect.{index}"), problem))?;
         }
+        tandem_gather::check_targets(&self.scrape, self.collect.as_deref().unwrap_or_default())?;
         for (name, plugin) in &self.plugins {
             plugin.validate().map_err(|problem| (format!("plugins.{name}"), problem))?;
         }

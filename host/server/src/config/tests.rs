@@ -22,6 +22,15 @@ fn an_unknown_key_names_line_and_nearest_known_one() {
 }
 
 #[test]
+fn two_entries_for_one_target_are_both_named() {
+    let said = problem(
+        "[[scrape]]\njob = \"node\"\ntargets = [\"h:1\"]\n[[scrape]]\njob = \"node\"\npath = \"/more\"\ntargets = [\"h:1\"]\n",
+    );
+    assert!(said.starts_with("tandem.toml:4: scrape.1:"), "{said}");
+    assert!(said.contains("\"h:1\" of job \"node\"") && said.contains("scrape.0"), "{said}");
+}
+
+#[test]
 fn a_wrong_value_names_line_and_remedy() {
     let said = problem("[plugins.x]\nmemory = \"64 MB\"\n");
     assert!(said.starts_with("tandem.toml:2:") && said.contains("64MiB"), "{said}");

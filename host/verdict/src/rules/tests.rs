@@ -83,18 +83,56 @@ fn incident(entity: &str) -> (Incident, BTreeMap<String, Alert>) {
     (incident, BTreeMap::from([("f".to_owned(), alert)]))
 }
 
+/// The latest report, after one that came to the same.
+fn drifting(report: &DriftReport) -> Drifting {
+    let before = DriftStanding::after(None, &DriftReport { at: Timestamp(80), ..report.clone() });
+    Drifting { standing: DriftStanding::after(Some(&before), report), report: report.clone() }
+}
+
+fn traffic(last_at: Timestamp) -> ServiceTraffic {
+    let mut traffic = ServiceTraffic {
+        service: "chat".into(),
+        model: "m".into(),
+        version: "1".into(),
+        predictions: 0,
+        labels: 0,
+        agreed: 0,
+        first_at: last_at,
+        last_at,
+        minutes: Vec::new(),
+    };
+    traffic.count_prediction(Timestamp(0));
+    traffic.count_label(Timestamp(0), false);
+    for agreed in [true, true, true] {
+        traffic.count_prediction(last_at);
+        traffic.count_label(last_at, agreed);
+    }
+    traffic
+}
+
 fn verdict(report: Option<&DriftReport>, failing: Option<&str>) -> Verdict {
-    let paths = [vec![id("service:chat")], vec![id("service:chat"), id("gpu:3")]];
     let (incident, alerts) = incident(failing.unwrap_or("disk:elsewhere"));
+    verdict_with(report, &[], Timestamp(200), &[incident], &alerts)
+}
+
+fn verdict_with(
+    report: Option<&DriftReport>,
+    traffic: &[ServiceTraffic],
+    at: Timestamp,
+    incidents: &[Incident],
+    alerts: &BTreeMap<String, Alert>,
+) -> Verdict {
+    let paths = [vec![id("service:chat")], vec![id("service:chat"), id("gpu:3")]];
+    let drifting = report.map(drifting);
     judge(&Facts {
         service: "chat".into(),
-        at: Timestamp(200),
-        traffic: &[],
-        report,
+        at,
+        traffic,
+        drifting: drifting.as_ref(),
         paths: &paths,
         has_infrastructure: true,
-        incidents: &[incident],
-        alerts: &alerts,
+        incidents,
+        alerts,
         names: &BTreeMap::from([(id("gpu:3"), "GPU 3 on node-7".to_owned())]),
     })
 }
@@ -131,4 +169,67 @@ fn what_is_not_known_is_said_to_be_unknown_and_why() {
     assert!(fine.model.evidence[0].contains("none of 2 columns"), "{:?}", fine.model.evidence);
     assert!(verdict(None, None).model.evidence[0].contains("no predictions"));
     assert_eq!(verdict(Some(&report(DriftState::Failed, &[])), None).model.state, Health::Unknown);
+}
+
+#[test]
+fn an_answer_holds_since_the_first_report_that_gave_it() {
+    let stable = verdict(Some(&report(DriftState::Stable, &[])), None);
+    assert_eq!(stable.model.since, Some(Timestamp(80)), "not since the latest report, which is of 100");
+    let drifted = verdict(Some(&report(DriftState::Drifted, &["age"])), None);
+    assert_eq!((drifted.model.state, drifted.model.since), (Health::Degraded, Some(Timestamp(80))));
+}
+
+#[test]
+fn an_old_report_says_nothing_of_now() {
+    let old = report(DriftState::Drifted, &["age"]);
+    let day = tandem_domain::drift::REPORT_HOLDS_MILLIS;
+    let asked = |at: i64| verdict_with(Some(&old), &[], Timestamp(at), &[], &BTreeMap::new());
+    assert_eq!(asked(100 + day).model.state, Health::Degraded);
+    let later = asked(100 + day + 1);
+    assert_eq!((later.model.state, later.cause), (Health::Unknown, CauseKind::None));
+    assert_eq!(later.model.since, Some(Timestamp(100 + day)), "since the report stopped speaking of now");
+    assert!(later.model.evidence[0].contains("24 hours old"), "{:?}", later.model.evidence);
+}
+
+#[test]
+fn the_infrastructure_is_degraded_since_what_degrades_it() {
+    let (grave, alerts) = incident("gpu:3");
+    let (mut slight, _) = incident("gpu:3");
+    (slight.id, slight.severity, slight.opened_at) = (6, Severity::Info, Timestamp(10));
+    let drifted = report(DriftState::Drifted, &["age"]);
+    let late = Incident { opened_at: Timestamp(90), ..grave };
+    let verdict = verdict_with(Some(&drifted), &[], Timestamp(200), &[slight, late], &alerts);
+    assert_eq!(verdict.infrastructure.since, Some(Timestamp(90)));
+    assert_eq!(verdict.infrastructure.incidents, [7, 6]);
+    // The drift is seen since 80, though its latest report is of 100.
+    assert!(verdict.sentence.contains("since after the drift was seen"), "{}", verdict.sentence);
+}
+
+#[test]
+fn what_was_seen_lately_is_told_beside_what_was_seen_for_good() {
+    let now = Timestamp(3_600_000);
+    let asked = |at: Timestamp| verdict_with(None, &[traffic(now)], at, &[], &BTreeMap::new()).model.evidence;
+    assert_eq!(
+        asked(now),
+        [
+            "4 predictions are not enough for a drift report yet",
+            "3 predictions were made in the last 5 minutes",
+            "75.0 % of 4 labelled predictions agree with their label, 100.0 % of 3 in the last 5 minutes"
+        ]
+    );
+    let later = asked(now.plus_millis(3_600_000));
+    assert!(later[1].starts_with("no prediction was made"), "{later:?}");
+    assert!(later[2].ends_with("agree with their label"), "{later:?}");
+}
+
+#[test]
+fn a_report_that_cannot_say_tells_why() {
+    let mut report = report(DriftState::InsufficientData, &[]);
+    report.columns[1].outcome = Err(tandem_domain::Failure::lasting(
+        tandem_domain::FailureCode::Unsupported,
+        "40 of the 60 predictions are no longer kept",
+    ));
+    let verdict = verdict(Some(&report), None);
+    assert_eq!(verdict.model.state, Health::Unknown);
+    assert!(verdict.model.evidence[0].contains("40 of the 60"), "{:?}", verdict.model.evidence);
 }

@@ -3,7 +3,7 @@
 use tandem_domain::{Timestamp, series::Labels};
 
 /// Labels of one series; more is an exporter gone wrong.
-const MAX_LABELS: usize = 128;
+pub const MAX_LABELS: usize = 128;
 /// Moments up to this many seconds are seconds (OpenMetrics writes them with a point), above they are milliseconds.
 const LATEST_SECONDS: f64 = 1e11;
 

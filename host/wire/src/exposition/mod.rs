@@ -4,6 +4,8 @@
 //! single good line is refused as a whole. Formats: Prometheus' "Exposition formats" page and the OpenMetrics 1.0 text.
 
 mod line;
+
+pub use line::MAX_LABELS;
 #[cfg(test)]
 mod tests;
 

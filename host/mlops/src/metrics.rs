@@ -1,0 +1,62 @@
+//! Counters of the rooms, for `/metrics`: each room counts its own, this is how they are shown.
+
+use crate::{deploy::DeployCounts, drift::DriftCounts, monitor::MonitorCounts};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// Name, meaning and value; `_total` at the end of a name marks a counter, everything else is a level.
+pub type Reading = (&'static str, &'static str, u64);
+
+/// A count that only rises, or a level that is set.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(&self, to: u64) {
+        self.0.store(to, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The counters of all rooms; they outlive the rooms' start.
+#[derive(Debug, Clone)]
+pub struct MlopsMetrics {
+    pub(crate) monitor: Arc<MonitorCounts>,
+    pub(crate) drift: Arc<DriftCounts>,
+    pub(crate) deploy: Arc<DeployCounts>,
+}
+
+impl MlopsMetrics {
+    /// As shown on `/metrics`.
+    pub fn read(&self) -> Vec<Reading> {
+        let mut readings = self.monitor.read();
+        readings.extend(self.drift.read());
+        readings.extend(self.deploy.read());
+        readings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_room_is_read_and_no_name_is_given_twice() {
+        let metrics = MlopsMetrics { monitor: Arc::default(), drift: Arc::default(), deploy: Arc::default() };
+        let names: Vec<&str> = metrics.read().into_iter().map(|(name, ..)| name).collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+        for room in ["tandem_monitor_", "tandem_drift_", "tandem_deploy_"] {
+            assert!(names.iter().any(|name| name.starts_with(room)), "{room}");
+        }
+    }
+}
