@@ -142,8 +142,8 @@ async fn the_collector_brings_and_understands_the_same_in_every_language() {
     };
     let mut first: Option<(String, Collection, String)> = None;
     for name in &names {
-        let collection = runtime.collect(name, &url, NOW, &[]).await.expect("a collection");
-        let again = runtime.collect(name, &url, NOW, &collection.cursor).await.expect("a collection");
+        let collection = runtime.collect(name, &url, NOW, &[], None).await.expect("a collection");
+        let again = runtime.collect(name, &url, NOW, &collection.cursor, None).await.expect("a collection");
         assert_eq!((collection.cursor.as_slice(), again.cursor.as_slice()), (&b"1"[..], &b"2"[..]), "{name}");
         let values: Vec<f64> = collection.series.iter().map(|(_, points)| points.value[0]).collect();
         assert_eq!(values, [1.0, 3.0, 120.0, 1.0], "{name}");
@@ -159,12 +159,12 @@ async fn the_collector_brings_and_understands_the_same_in_every_language() {
             first = Some((name.clone(), collection, mapping));
         }
 
-        let elsewhere = runtime.collect(name, "", NOW, &[]).await.expect_err("no target is no address");
+        let elsewhere = runtime.collect(name, "", NOW, &[], None).await.expect_err("no target is no address");
         assert!(elsewhere.message.contains(name.as_str()), "{name}: {elsewhere}");
     }
     peer.show("<html>not found</html>");
     for name in &names {
-        let failed = runtime.collect(name, &url, NOW, &[]).await.expect_err("a page of another kind");
+        let failed = runtime.collect(name, &url, NOW, &[], None).await.expect_err("a page of another kind");
         assert_eq!(failed.code, FailureCode::Malformed, "{name}: {failed}");
         assert!(failed.message.contains("collector.collect"), "{name}: {failed}");
     }

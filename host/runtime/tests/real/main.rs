@@ -104,9 +104,9 @@ async fn a_mapper_gives_a_gpu_its_meaning_and_a_collector_reads_this_machine() {
         assert_eq!(mapping.meanings[0].body.name, "gpu.temperature");
         assert!(mapping.topology.entities.iter().any(|entity| entity.kind == "gpu"));
     }
-    let collection = runtime.collect("collector-host", "", StandingClock.now(), &[]).await.expect("a collection");
+    let collection = runtime.collect("collector-host", "", StandingClock.now(), &[], None).await.expect("a collection");
     assert!(!collection.series.is_empty(), "this machine has a /proc");
-    let failed = runtime.collect("collector-gpu", "nowhere", StandingClock.now(), &[]).await;
+    let failed = runtime.collect("collector-gpu", "nowhere", StandingClock.now(), &[], None).await;
     assert!(failed.is_err(), "it has nothing to collect");
     for status in runtime.statuses() {
         assert_eq!(status.state, PluginState::Live, "{status:?}");
