@@ -1,5 +1,6 @@
 //! What the tests of the whole share: targets that answer what a test says, a webhook receiver, and a client.
 
+pub mod pages;
 pub mod sandbox;
 
 use std::{
@@ -88,6 +89,16 @@ impl Peer {
 
 /// Asks a server; the status and the JSON, or null where the answer is none.
 pub async fn ask(method: &str, base: &str, path: &str, body: &str) -> Result<(u16, serde_json::Value), String> {
+    let (status, body) = exchange(method, base, path, body).await?;
+    Ok((status, serde_json::from_slice(&body).unwrap_or(serde_json::Value::Null)))
+}
+
+/// Asks a server for a page; the status and the bytes.
+pub async fn get(base: &str, path: &str) -> Result<(u16, Vec<u8>), String> {
+    exchange("GET", base, path, "").await
+}
+
+async fn exchange(method: &str, base: &str, path: &str, body: &str) -> Result<(u16, Vec<u8>), String> {
     let grant = HttpGrant { allow: vec!["127.0.0.1".into()], authority_pem: None };
     let request = HttpRequest {
         method: method.into(),
@@ -99,7 +110,7 @@ pub async fn ask(method: &str, base: &str, path: &str, body: &str) -> Result<(u1
         follow_redirects: false,
     };
     let answer = EgressClient::default().send(&grant, request).await.map_err(|failure| failure.message)?;
-    Ok((answer.status, serde_json::from_slice(&answer.body).unwrap_or(serde_json::Value::Null)))
+    Ok((answer.status, answer.body))
 }
 
 /// The items of a list.
@@ -119,4 +130,34 @@ pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl 
         assert!(began.elapsed() < PATIENCE, "waited {} s in vain: {what}", PATIENCE.as_secs());
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// A whole list, page after page.
+pub async fn all_items(base: &str, path: &str) -> Vec<serde_json::Value> {
+    let (mut found, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let mut page = format!("{path}{}limit=1000", if path.contains('?') { '&' } else { '?' });
+        if let Some(cursor) = &cursor {
+            page += &format!("&cursor={cursor}");
+        }
+        let (status, answer) = ask("GET", base, &page, "").await.expect("the server answers");
+        assert_eq!(status, 200, "{page}: {answer}");
+        found.extend(answer["items"].as_array().cloned().unwrap_or_default());
+        match answer["next_cursor"].as_str() {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => return found,
+        }
+    }
+}
+
+/// One value of a server's own metrics page, the sum over its series whose labels hold a text.
+pub async fn own_metric(base: &str, name: &str, label: &str) -> f64 {
+    let page = ask_text(base, "/metrics").await;
+    let lines = page.lines().filter(|line| line.starts_with(name) && line.contains(label));
+    lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+}
+
+/// Asks for a page as text; empty when there is none.
+pub async fn ask_text(base: &str, path: &str) -> String {
+    get(base, path).await.map(|(_, body)| String::from_utf8_lossy(&body).into_owned()).unwrap_or_default()
 }

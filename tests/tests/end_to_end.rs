@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use tandem_server::{Server, ServerOptions, config::Config};
-use tandem_tests::{Peer, ask, items, until};
+use tandem_tests::{Peer, ask, items, pages, until};
 
 async fn start(folder: &Path, toml: &str) -> (Server, String) {
     let text = format!("listen = \"127.0.0.1:0\"\ndata = {:?}\n{toml}", folder.display().to_string());
@@ -13,12 +13,7 @@ async fn start(folder: &Path, toml: &str) -> (Server, String) {
 }
 
 fn dcgm(xid: u32) -> String {
-    let gpu = r#"gpu="3",UUID="GPU-e2e-3",device="nvidia3",modelName="NVIDIA H100",Hostname="node-7""#;
-    format!(
-        "# TYPE DCGM_FI_DEV_GPU_TEMP gauge\nDCGM_FI_DEV_GPU_TEMP{{{gpu}}} 41\n\
-         # TYPE DCGM_FI_DEV_FB_USED gauge\nDCGM_FI_DEV_FB_USED{{{gpu}}} 9223372036854775794\n\
-         # TYPE DCGM_FI_DEV_XID_ERRORS gauge\nDCGM_FI_DEV_XID_ERRORS{{{gpu}}} {xid}\n"
-    )
+    pages::dcgm("GPU-e2e-3", xid)
 }
 
 const VLLM: &str =
@@ -153,11 +148,7 @@ async fn this_machine_is_read_and_a_web_page_elsewhere_is_not_let_in() {
 async fn a_restart_keeps_what_was_acknowledged() {
     let folder = tempfile::tempdir().expect("a folder");
     let (server, base) = start(folder.path(), "collect = []\n").await;
-    let lines: String = (0..50)
-        .map(|id| {
-            format!("{{\"service\":\"chat\",\"id\":\"{id}\",\"features\":{{\"x\":{id}}},\"prediction\":\"yes\"}}\n")
-        })
-        .collect();
+    let lines = pages::predictions("chat", 0..50);
     let (status, taken) =
         ask("POST", &base, "/api/v1/predictions", &format!("{lines}not json\n")).await.expect("answers");
     assert_eq!(

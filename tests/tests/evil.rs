@@ -13,7 +13,7 @@ use std::{
 };
 use tandem_builder::{Builder, crates_in};
 use tandem_server::{Server, ServerOptions, config::Config};
-use tandem_tests::{Peer, ask, items, until};
+use tandem_tests::{Peer, ask, items, pages, until};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -148,16 +148,11 @@ async fn redirecting(to: &str) -> String {
 }
 
 fn host_page(load: f64) -> String {
-    format!(
-        "# TYPE node_uname_info gauge\nnode_uname_info{{nodename=\"victim\"}} 1\n# TYPE node_load1 gauge\nnode_load1 {load}\n\
-         # TYPE evil_metric gauge\nevil_metric 1\n"
-    )
+    pages::host("victim", load) + "# TYPE evil_metric gauge\nevil_metric 1\n"
 }
 
-const GPU: &str = r#"gpu="3",UUID="GPU-evil-3",device="nvidia3",modelName="NVIDIA H100",Hostname="victim""#;
-
 fn gpu_page(xid: u32) -> String {
-    format!("# TYPE DCGM_FI_DEV_XID_ERRORS gauge\nDCGM_FI_DEV_XID_ERRORS{{{GPU}}} {xid}\n")
+    pages::dcgm("GPU-evil-3", xid)
 }
 
 async fn plugin(base: &str, name: &str) -> serde_json::Value {

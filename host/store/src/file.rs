@@ -4,7 +4,10 @@ use crate::error::OpenError;
 use redb::{
     Builder, Database, DatabaseError, ReadableDatabase, StorageBackend, TableDefinition, TableHandle, WriteTransaction,
 };
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 /// The format this server writes; raised when a migration is needed.
 pub(crate) const FORMAT: u64 = 1;
@@ -12,6 +15,9 @@ pub(crate) const FORMAT: u64 = 1;
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 /// The file's name in the data folder.
 const FILE_NAME: &str = "tandem.redb";
+
+/// How the name of a file begins that is not whole yet; the process follows.
+const IN_MAKING: &str = "tandem.redb.new-";
 
 /// Migrations by the format they start from; each runs in the transaction that raises the format.
 type Migration = (u64, fn(&WriteTransaction) -> Result<(), redb::Error>);
@@ -48,7 +54,10 @@ impl Place {
             Place::Folder(folder) => {
                 std::fs::create_dir_all(folder).map_err(|error| unusable(error.to_string()))?;
                 refuse_foreign(&path)?;
-                builder.create(&path)
+                if std::fs::metadata(&path).map_or(0, |data| data.len()) == 0 {
+                    create_whole(folder, &path, &builder)?;
+                }
+                builder.open(&path)
             }
             Place::Backend(make) => builder.create_with_backend(ErasedBackend(make())),
         };
@@ -58,6 +67,45 @@ impl Place {
         })?;
         bring_to_format(&database, &path, MIGRATIONS)?;
         Ok(database)
+    }
+}
+
+/// Makes a new file beside its place and moves it there when it is whole: a file that was cut off while it was made has no
+/// magic number yet, and would be refused ever after. Two servers may try at once; the first to move wins.
+fn create_whole(folder: &Path, path: &Path, builder: &Builder) -> Result<(), OpenError> {
+    let unusable = |what: String| OpenError::Unusable { path: path.to_owned(), what };
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let number = MADE.fetch_add(1, Ordering::Relaxed);
+    let in_making = folder.join(format!("{IN_MAKING}{}-{number}", std::process::id()));
+    // Nothing that was ever used: left by a process of this number that did not come to its end.
+    let _ = std::fs::remove_file(&in_making);
+    let database = builder.create(&in_making).map_err(|error| unusable(error.to_string()))?;
+    bring_to_format(&database, path, MIGRATIONS)?;
+    drop(database);
+    if std::fs::metadata(path).is_ok_and(|data| data.len() == 0) {
+        std::fs::remove_file(path).map_err(|error| unusable(error.to_string()))?;
+    }
+    // A link fails where the file is there already; filesystems without links get a rename.
+    match std::fs::hard_link(&in_making, path) {
+        Ok(()) => {}
+        // Another server was first, and may have cleared away what this one was making.
+        Err(_) if path.exists() => {}
+        Err(_) => std::fs::rename(&in_making, path).map_err(|error| unusable(error.to_string()))?,
+    }
+    std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| unusable(error.to_string()))?;
+    remove_unfinished(folder);
+    Ok(())
+}
+
+/// Files that were being made when their process ended. One that another process is making just now is no loss either: it
+/// finds the file that is in place by now.
+fn remove_unfinished(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(IN_MAKING)
+            && let Err(error) = std::fs::remove_file(entry.path())
+        {
+            tracing::warn!(path = %entry.path().display(), %error, "a file that was left behind cannot be removed");
+        }
     }
 }
 
@@ -173,6 +221,32 @@ mod tests {
         assert!(matches!(again, OpenError::Newer { found, known, .. } if found == known + 1));
         let left = Builder::new().open(folder.path().join(FILE_NAME)).expect("still a store");
         assert!(matches!(read_format(&left).expect("reads"), Found::Format(found) if found == FORMAT + 1));
+    }
+
+    #[test]
+    fn what_a_first_start_left_half_made_is_cleared_away_and_an_empty_file_is_no_store_yet() {
+        let folder = folder();
+        std::fs::write(folder.path().join(format!("{IN_MAKING}4194305")), [0; 4096]).expect("writes");
+        std::fs::write(folder.path().join(FILE_NAME), "").expect("writes");
+        drop(Place::Folder(folder.path().into()).open(1 << 20).expect("opens"));
+        let names: Vec<_> =
+            std::fs::read_dir(folder.path()).expect("reads").flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(names, [FILE_NAME], "nothing is left beside the store");
+    }
+
+    #[test]
+    fn of_two_that_start_at_once_one_has_the_store_and_the_other_is_told() {
+        let folder = folder();
+        for _ in 0..20 {
+            let path = folder.path().to_owned();
+            let open = move || Place::Folder(path.clone()).open(1 << 20);
+            let other = std::thread::spawn(open.clone());
+            let (mine, other) = (open(), other.join().expect("no panic"));
+            let opened = [&mine, &other].into_iter().filter(|opened| opened.is_ok()).count();
+            let told = [&mine, &other].into_iter().filter(|o| matches!(o, Err(OpenError::Locked { .. }))).count();
+            assert!(opened >= 1 && opened + told == 2, "{:?} {:?}", mine.err(), other.err());
+            drop(std::fs::remove_file(folder.path().join(FILE_NAME)));
+        }
     }
 
     #[test]

@@ -58,6 +58,16 @@ impl LossyDisk {
         disk.cut_at_sync = None;
     }
 
+    /// The same disk in the next machine: only what was durable is there. Whatever still holds this one finds its power off
+    /// for ever, as a machine does that was switched off.
+    #[must_use]
+    pub fn in_next_machine(&self) -> Self {
+        let mut disk = self.0.lock();
+        disk.cut = true;
+        let (durable, volatile) = (disk.durable.clone(), disk.durable.clone());
+        Self(Arc::new(Mutex::new(Disk { durable, volatile, syncs: disk.syncs, ..Disk::default() })))
+    }
+
     /// The present length in bytes.
     pub fn len_bytes(&self) -> u64 {
         self.0.lock().volatile.len() as u64

@@ -27,6 +27,10 @@ pub struct DetectorMetrics {
     pub opened: Count,
     /// States saved.
     pub saved: Count,
+    /// States that a detector went on from when its watch was opened.
+    pub restored: Count,
+    /// States that it refused, so that the group learned afresh.
+    pub refused: Count,
 }
 
 /// Counters of the detect room.
@@ -56,6 +60,12 @@ impl DetectMetrics {
                 ("tandem_detect_unusable_total", "Answers that did not keep the contract.", counts.unusable.get()),
                 ("tandem_detect_opened_total", "Times the watch was opened.", counts.opened.get()),
                 ("tandem_detect_saved_states_total", "States saved.", counts.saved.get()),
+                ("tandem_detect_restored_states_total", "States gone on from.", counts.restored.get()),
+                (
+                    "tandem_detect_refused_states_total",
+                    "States refused; the group learns afresh.",
+                    counts.refused.get(),
+                ),
             ]
             .map(|(metric, help, value)| MetricSample {
                 name: metric,

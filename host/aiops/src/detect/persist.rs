@@ -75,7 +75,10 @@ impl Driver {
                 _ => joins.push_back(plan),
             }
         }
+        let restored_states = restored.len();
         let opened = self.detectors.open(&self.plugin.name, restored).await?;
+        self.metrics.restored.add((restored_states - opened.refused.len().min(restored_states)) as u64);
+        self.metrics.refused.add(opened.refused.len() as u64);
         for (id, failure) in opened.refused {
             let Some(group) = groups.remove(id) else { continue };
             tracing::info!(plugin = self.plugin.name, group = group.plan.key, "learns afresh: {failure}");
