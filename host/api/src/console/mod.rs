@@ -3,6 +3,7 @@
 
 mod overview;
 mod reading;
+mod telling;
 
 use crate::{error::ApiError, state::ApiState};
 use axum::{

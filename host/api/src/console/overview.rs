@@ -117,10 +117,13 @@ fn entities(kind: &KindOfEntity) -> Markup {
     html! {
         section {
             h2 { (kind.kind) " " span.quiet { (kind.count) } }
-            table { tbody { @for (entity, values) in &kind.shown { tr {
-                td title=(entity.id) { (entity.name) }
-                @for value in values { td { span.quiet { (value.name) } " " (show(value)) } }
-            } } } }
+            table {
+                thead { tr { th { "name" } @for name in &kind.columns { th title=(name) { (short(&kind.kind, name)) } } } }
+                tbody { @for (entity, values) in &kind.shown { tr {
+                    td title=(entity.id) { (entity.name) }
+                    @for value in values { td { @match value { Some(value) => (show(value)), None => span.quiet { "–" } } } }
+                } } }
+            }
             @if kind.shown.len() < kind.count {
                 p.quiet { "and " (kind.count - kind.shown.len()) " more in " code { "/api/v1/entities?kind=" (kind.kind) } }
             }
@@ -128,11 +131,30 @@ fn entities(kind: &KindOfEntity) -> Markup {
     }
 }
 
+/// A canonical name without the kind of thing that it speaks of anyway.
+fn short<'a>(kind: &str, name: &'a str) -> &'a str {
+    name.strip_prefix(kind).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name)
+}
+
+/// Whether a number without a unit is a share of a whole; a load or a count is none.
+fn is_share(name: &str) -> bool {
+    const SHARES: [&str; 6] = [".utilization", ".usage", ".charge", ".efficiency", ".duty", "ups.load"];
+    SHARES.iter().any(|share| name.ends_with(share))
+}
+
 /// A value with its unit, in a size people read.
 fn show(value: &LatestValue) -> String {
     let (number, unit) = (value.value, value.unit.as_str());
     match unit {
-        "1" => format!("{:.1} %", number * 100.0),
+        "share" => format!("{:.1} %", number * 100.0),
+        "1" if is_share(&value.name) => format!("{:.1} %", number * 100.0),
+        "1" => {
+            if number.fract() == 0.0 {
+                format!("{number:.0}")
+            } else {
+                format!("{number:.2}")
+            }
+        }
         "By" | "By/s" => {
             let steps = ["", "Ki", "Mi", "Gi", "Ti", "Pi"];
             let step = ((number.abs().max(1.0).log2() / 10.0) as usize).min(steps.len() - 1);
@@ -140,7 +162,7 @@ fn show(value: &LatestValue) -> String {
         }
         "Cel" => format!("{number:.1} °C"),
         _ => {
-            let unit = unit.trim_matches(['{', '}']);
+            let unit = unit.replace(['{', '}'], "");
             let digits = if number.fract() == 0.0 { 0 } else { 2 };
             format!("{number:.digits$} {unit}").trim_end().to_owned()
         }
@@ -212,7 +234,7 @@ mod tests {
     use super::*;
 
     fn shown(value: f64, unit: &str) -> String {
-        show(&LatestValue { name: "x".into(), unit: unit.into(), value })
+        show(&LatestValue { name: "gpu.utilization".into(), unit: unit.into(), value })
     }
 
     #[test]
@@ -222,5 +244,10 @@ mod tests {
         assert_eq!(shown(0.0, "By/s"), "0.0 B/s");
         assert_eq!(shown(41.0, "Cel"), "41.0 °C");
         assert_eq!(shown(7.0, "{request}"), "7 request");
+        assert_eq!(shown(7.5, "{request}/s"), "7.50 request/s");
+        let load = LatestValue { name: "host.load.1m".into(), unit: "1".into(), value: 1.5 };
+        assert_eq!(show(&load), "1.50");
+        assert_eq!(short("host", "host.load.1m"), "load.1m");
+        assert_eq!(short("service", "model.queue.depth"), "model.queue.depth");
     }
 }

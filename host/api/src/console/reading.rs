@@ -1,14 +1,10 @@
 //! What the overview shows, read from the store in one snapshot.
 
+use super::telling;
 use crate::{error::ApiError, state::ApiState};
 use std::collections::BTreeMap;
 use tandem_domain::{
-    Timestamp,
-    entity::{Entity, EntityId},
-    incident::Incident,
-    meaning::Meaning,
-    plugin::PluginStatus,
-    target::TargetStatus,
+    Timestamp, entity::Entity, incident::Incident, meaning::Meaning, plugin::PluginStatus, target::TargetStatus,
     verdict::Verdict,
 };
 use tandem_store::ReadTx;
@@ -21,25 +17,26 @@ const MAX_INCIDENTS_SCANNED: usize = 2_000;
 const MAX_ENTITIES_OF_KIND: usize = 40;
 /// Entities looked at.
 const MAX_ENTITIES: usize = 5_000;
-/// Values shown beside one entity.
-const MAX_VALUES_OF_ENTITY: usize = 4;
 /// Meanings looked at to find the values.
 const MAX_MEANINGS: usize = 20_000;
 /// Targets on the page.
 const MAX_TARGETS: usize = 200;
 
-/// The latest value of one series of an entity.
+/// A value of an entity as it is now.
 pub(super) struct LatestValue {
     pub name: String,
     pub unit: String,
     pub value: f64,
 }
 
-/// Entities of one kind with their latest values.
+/// Entities of one kind with what says most about them.
 pub(super) struct KindOfEntity {
     pub kind: String,
     pub count: usize,
-    pub shown: Vec<(Entity, Vec<LatestValue>)>,
+    /// Canonical names.
+    pub columns: Vec<String>,
+    /// A value for each column, where there is one.
+    pub shown: Vec<(Entity, Vec<Option<LatestValue>>)>,
 }
 
 /// Everything on the page.
@@ -64,7 +61,7 @@ impl Overview {
             at,
             verdicts: crate::routes::verdicts_now(&read, at)?,
             incidents,
-            kinds: kinds(&read)?,
+            kinds: kinds(&read, at)?,
             series_count: read.count::<tandem_domain::series::Series>()?,
             targets: read.scan::<TargetStatus>(.., MAX_TARGETS)?,
             plugins: state.catalogue.statuses(),
@@ -72,42 +69,33 @@ impl Overview {
     }
 }
 
-fn kinds(read: &ReadTx) -> Result<Vec<KindOfEntity>, ApiError> {
-    let mut values = latest_values(read)?;
-    let mut by_kind: BTreeMap<String, KindOfEntity> = BTreeMap::new();
+fn kinds(read: &ReadTx, now: Timestamp) -> Result<Vec<KindOfEntity>, ApiError> {
+    let named = telling::by_entity(read.scan::<Meaning>(.., MAX_MEANINGS)?);
+    let mut by_kind: BTreeMap<String, (usize, Vec<Entity>)> = BTreeMap::new();
     for entity in read.scan::<Entity>(.., MAX_ENTITIES)? {
         if entity.merged_into.is_some() {
             continue;
         }
-        let kind = by_kind.entry(entity.kind.clone()).or_insert_with(|| KindOfEntity {
-            kind: entity.kind.clone(),
-            count: 0,
-            shown: Vec::new(),
-        });
-        kind.count += 1;
-        if kind.shown.len() < MAX_ENTITIES_OF_KIND {
-            let latest = values.remove(&entity.id).unwrap_or_default();
-            kind.shown.push((entity, latest));
+        let (count, shown) = by_kind.entry(entity.kind.clone()).or_default();
+        *count += 1;
+        if shown.len() < MAX_ENTITIES_OF_KIND {
+            shown.push(entity);
         }
     }
-    Ok(by_kind.into_values().collect())
-}
-
-/// A few values per entity, gauges that say most first: they are taken in the order in which mappers name them.
-fn latest_values(read: &ReadTx) -> Result<BTreeMap<EntityId, Vec<LatestValue>>, ApiError> {
-    let mut values: BTreeMap<EntityId, Vec<LatestValue>> = BTreeMap::new();
-    for meaning in read.scan::<Meaning>(.., MAX_MEANINGS)? {
-        let of_entity = values.entry(meaning.entity.clone()).or_default();
-        let known = of_entity.iter().any(|value| value.name == meaning.body.name);
-        if of_entity.len() >= MAX_VALUES_OF_ENTITY || known {
-            continue;
+    let none = BTreeMap::new();
+    let of = |entity: &Entity| named.get(&entity.id).unwrap_or(&none);
+    let mut kinds = Vec::new();
+    for (kind, (count, entities)) in by_kind {
+        let columns = telling::columns(entities.iter().map(of));
+        let mut shown = Vec::new();
+        for entity in entities {
+            let cell = |name: &String| of(&entity).get(name).map(|meanings| telling::value(read, meanings, now));
+            let cells: Result<Vec<_>, ApiError> =
+                columns.iter().map(|name| Ok(cell(name).transpose()?.flatten())).collect();
+            let cells = cells?;
+            shown.push((entity, cells));
         }
-        if let Some((_, sent)) = read.latest(meaning.series)? {
-            let value = meaning.body.canonical(sent);
-            if value.is_finite() {
-                of_entity.push(LatestValue { name: meaning.body.name, unit: meaning.body.unit, value });
-            }
-        }
+        kinds.push(KindOfEntity { kind, count, columns, shown });
     }
-    Ok(values)
+    Ok(kinds)
 }
