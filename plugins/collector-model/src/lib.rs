@@ -8,7 +8,7 @@ use tandem_sdk::{
     about::{Description, Interest, Scope, Selector},
     collector::Collector,
     mapper::{Mapping, Target},
-    mapping::{MappingBuilder, canonical, fault_within},
+    mapping::{MappingBuilder, canonical, fault_within, value_of},
     types::{Failure, Series, Severity},
 };
 
@@ -43,7 +43,11 @@ impl Collector for Model {
     }
 }
 
-/// The meaning of a target's model-server series; `up` is this mapper's only where such series stand beside it.
+/// What the host says of every target, whether it answers or not.
+const SAID_BY_THE_HOST: [&str; 2] = ["up", "scrape_duration_seconds"];
+
+/// The meaning of a target's model-server series. `up` is this mapper's only where such series stand beside it, or where
+/// nothing does because the target has never answered and its label says that it serves models.
 fn interpret(target: &Target, series: &[Series]) -> Mapping {
     let mut mapping = MappingBuilder::default();
     let mut place = place::Place::new(target);
@@ -52,6 +56,10 @@ fn interpret(target: &Target, series: &[Series]) -> Mapping {
             let owner = place.owner(one, &normal, &mut mapping);
             mapping.meaning(index, owner, normal.canonical);
         }
+    }
+    let never_answered = series.iter().all(|one| SAID_BY_THE_HOST.contains(&one.metric.as_str()));
+    if never_answered && let Some(service) = value_of(&target.labels, "service") {
+        place.of_service(service, &mut mapping);
     }
     let up = series.iter().position(|one| one.metric == "up");
     if let (Some(up), Some(replica)) = (up, place.known_replica()) {

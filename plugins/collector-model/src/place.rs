@@ -31,14 +31,7 @@ impl<'t> Place<'t> {
 
     /// Whose a series is: the model's where it names one, else the replica's.
     pub(crate) fn owner(&mut self, series: &Series, normal: &Normal, mapping: &mut MappingBuilder) -> u32 {
-        let replica = match self.replica {
-            Some(replica) => replica,
-            None => {
-                let replica = self.make_replica(mapping);
-                self.replica = Some(replica);
-                replica
-            }
-        };
+        let replica = self.replica(mapping);
         let model = MODEL_LABELS.iter().find_map(|name| label_of(series, name));
         let service_name = value_of(&self.target.labels, "service").or(model);
         let Some(service_name) = service_name else { return replica };
@@ -60,6 +53,24 @@ impl<'t> Place<'t> {
         mapping.attribute(entity, "version", version.unwrap_or_default());
         mapping.relation(replica, entity, RelationKind::Contains);
         entity
+    }
+
+    /// The replica of a service, where nothing more is known.
+    pub(crate) fn of_service(&mut self, service_name: &str, mapping: &mut MappingBuilder) {
+        let replica = self.replica(mapping);
+        let service = mapping.entity("service", vec![local("name", service_name)], service_name);
+        mapping.relation(service, replica, RelationKind::DependsOn);
+    }
+
+    fn replica(&mut self, mapping: &mut MappingBuilder) -> u32 {
+        match self.replica {
+            Some(replica) => replica,
+            None => {
+                let replica = self.make_replica(mapping);
+                self.replica = Some(replica);
+                replica
+            }
+        }
     }
 
     fn make_replica(&self, mapping: &mut MappingBuilder) -> u32 {

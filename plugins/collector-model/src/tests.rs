@@ -85,6 +85,19 @@ fn a_count_that_is_a_name_is_not_taken_for_a_part() {
 }
 
 #[test]
+fn a_model_server_that_never_answered_is_known_by_its_label() {
+    let silent = [series("up", &[]), series("scrape_duration_seconds", &[])];
+    let mapping = interpret(&target(&[("service", "chat")]), &silent);
+    assert_eq!(names(&mapping), ["replica.up"]);
+    assert!(mapping.entities.iter().any(|entity| entity.kind == "service" && entity.name == "chat"));
+    assert_eq!(mapping.meanings[0].fault_rules[0].code, "replica.down");
+    // Without the label nobody knows what it is, and a page of another exporter is that exporter's.
+    assert!(interpret(&target(&[]), &silent).meanings.is_empty());
+    let other = [series("up", &[]), series("node_load1", &[])];
+    assert!(interpret(&target(&[("service", "chat")]), &other).meanings.is_empty());
+}
+
+#[test]
 fn a_page_without_a_model_server_is_left_to_others() {
     let mapping = interpret(&target(&[]), &[series("up", &[]), series("node_load1", &[])]);
     assert!(mapping.meanings.is_empty() && mapping.entities.is_empty());

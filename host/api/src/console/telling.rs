@@ -8,13 +8,14 @@ use tandem_domain::{
     entity::EntityId,
     meaning::Meaning,
     series::{MetricType, Points, Series},
+    target::TargetKey,
 };
 use tandem_store::ReadTx;
 
 /// Columns beside the entities of one kind: what fits the width of a page.
 pub(super) const MAX_COLUMNS: usize = 5;
-/// What a person asks of a thing first, by canonical name, most telling first. Names that are not here come after them,
-/// by name.
+/// What a person asks of a thing first, by canonical name, most telling first. Of things that have none of these the first
+/// names by the alphabet are shown.
 const MOST_TELLING: [&str; 34] = [
     "replica.up",
     "model.requests",
@@ -70,20 +71,24 @@ pub(super) fn by_entity(meanings: Vec<Meaning>) -> Named {
 /// The names that say most about some entities of one kind, in the order of the columns.
 pub(super) fn columns<'a>(named: impl Iterator<Item = &'a BTreeMap<String, Vec<Meaning>>>) -> Vec<String> {
     let present: BTreeSet<&String> = named.flat_map(BTreeMap::keys).collect();
-    let mut columns: Vec<String> = present.iter().map(|name| (*name).clone()).collect();
-    let rank = |name: &str| MOST_TELLING.iter().position(|known| *known == name).unwrap_or(MOST_TELLING.len());
-    columns.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.cmp(b)));
-    columns.truncate(MAX_COLUMNS);
+    let telling = MOST_TELLING.iter().filter(|name| present.iter().any(|present| present == *name));
+    let mut columns: Vec<String> = telling.take(MAX_COLUMNS).map(|name| (*name).to_owned()).collect();
+    if columns.is_empty() {
+        columns.extend(present.into_iter().take(MAX_COLUMNS).cloned());
+    }
     columns
 }
 
-/// The value of one name of an entity now. Counters that differ in dimensions only (directions, outcomes) are added up; of
-/// gauges that do, the first is shown.
+/// The value of one name of an entity now. Counters of one target that differ in dimensions (directions, outcomes) are added
+/// up; of gauges that do, the first is shown. Where several targets tell of the same entity, one of them is heard.
 pub(super) fn value(read: &ReadTx, meanings: &[Meaning], now: Timestamp) -> Result<Option<LatestValue>, ApiError> {
-    let mut sum: Option<LatestValue> = None;
+    let mut sum: Option<(TargetKey, LatestValue)> = None;
     for meaning in meanings {
-        let series = read.get::<Series>(&meaning.series.0)?;
-        let counter = series.is_some_and(|series| series.description.metric_type == MetricType::Counter);
+        let Some(series) = read.get::<Series>(&meaning.series.0)? else { continue };
+        if sum.as_ref().is_some_and(|(heard, _)| *heard != series.target) {
+            continue;
+        }
+        let counter = series.description.metric_type == MetricType::Counter;
         let (value, unit) = if counter {
             let points = read.points(meaning.series, now.plus_millis(-RATE_WINDOW_MILLIS), now)?;
             (rate_per_second(&points).map(|rate| rate * meaning.body.scale), rate_unit(&meaning.body.unit))
@@ -93,14 +98,14 @@ pub(super) fn value(read: &ReadTx, meanings: &[Meaning], now: Timestamp) -> Resu
         };
         let Some(value) = value.filter(|value| value.is_finite()) else { continue };
         match &mut sum {
-            Some(sum) => sum.value += value,
-            None => sum = Some(LatestValue { name: meaning.body.name.clone(), unit, value }),
+            Some((_, sum)) => sum.value += value,
+            None => sum = Some((series.target, LatestValue { name: meaning.body.name.clone(), unit, value })),
         }
         if !counter {
             break;
         }
     }
-    Ok(sum)
+    Ok(sum.map(|(_, value)| value))
 }
 
 /// What a counter rose by per second over its points; a fall is a reset, after which it counts from nothing.
@@ -143,9 +148,14 @@ mod tests {
 
     #[test]
     fn the_most_telling_names_come_first_and_no_more_than_fit() {
-        let names = ["host.zeta", "host.memory.available", "host.alpha", "host.load.1m", "host.beta", "host.gamma"];
-        let named: BTreeMap<String, Vec<Meaning>> = names.iter().map(|name| ((*name).into(), Vec::new())).collect();
-        let columns = columns(std::iter::once(&named));
-        assert_eq!(columns, ["host.load.1m", "host.memory.available", "host.alpha", "host.beta", "host.gamma"]);
+        let columns_of = |names: &[&str]| {
+            let named: BTreeMap<String, Vec<Meaning>> = names.iter().map(|n| ((*n).into(), Vec::new())).collect();
+            columns(std::iter::once(&named))
+        };
+        assert_eq!(
+            columns_of(&["host.alpha", "host.memory.available", "host.load.1m"]),
+            ["host.load.1m", "host.memory.available"]
+        );
+        assert_eq!(columns_of(&["x.f", "x.b", "x.c", "x.a", "x.e", "x.d"]), ["x.a", "x.b", "x.c", "x.d", "x.e"]);
     }
 }
