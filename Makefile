@@ -8,11 +8,12 @@ COMPONENTS := target/components
 PROFILE := --release
 CHOICE := --locked --workspace
 
-.PHONY: help serve test build components examples peers builder lint format docs clean
+.PHONY: help serve test bench build components examples peers builder lint format docs clean
 
 help:
 	@echo "make serve   build everything and run the server on this machine's own telemetry"
 	@echo "make test    everything CI checks"
+	@echo "make bench   what it costs, in figures and ratios"
 	@echo "make build   give target/release/tandem, with the bundled plugins inside"
 	@echo "make lint    formatting and clippy"
 
@@ -56,6 +57,13 @@ build: components
 
 serve: build
 	target/release/tandem serve
+
+# Not part of `make test`: figures mean something only on a machine that does nothing else.
+bench: build
+	$(CARGO) build $(PROFILE) $(CHOICE) --bin bench-calls --bin bench-detector --bin bench-start
+	target/release/bench-calls
+	target/release/bench-detector
+	target/release/bench-start
 
 format:
 	$(CARGO) fmt --all --check
