@@ -13,6 +13,7 @@
 //! level, and from then on its values go in as they are.
 
 use crate::{
+    extremes::{larger, smaller},
     usual_range::UsualRange,
     window::{Centre, Window},
 };
@@ -89,7 +90,7 @@ struct Band {
 /// resolution known, nothing can be said from one value.
 #[inline]
 fn ratio(deviation: f64, half_width: f64) -> f64 {
-    if deviation > 0.0 && half_width > 0.0 { (deviation / half_width).min(f64::MAX) } else { 0.0 }
+    if deviation > 0.0 && half_width > 0.0 { smaller(deviation / half_width, f64::MAX) } else { 0.0 }
 }
 
 /// What one series usually does.
@@ -135,12 +136,13 @@ impl Baseline {
         let band = self.band(tuning, centre, resolution);
         let (median, warming) = (centre.median, points < tuning.warm_up_points);
         let (above, below) = (ratio(value - median, band.above), ratio(median - value, band.below));
-        let odd = !warming && above.max(below) >= 1.0;
+        let farther = larger(above, below);
+        let odd = !warming && farther >= 1.0;
         self.learn(tuning, value, odd, median, band);
         let counted = match tuning.direction {
             Direction::Above => above,
             Direction::Below => below,
-            Direction::Both => above.max(below),
+            Direction::Both => farther,
         };
         Judgement {
             score: if warming { 0.0 } else { counted },
@@ -162,20 +164,19 @@ impl Baseline {
 
     #[inline]
     fn band(&self, tuning: &Tuning, centre: Centre, resolution: f64) -> Band {
-        let step = if self.step.is_finite() { self.step.max(resolution) } else { resolution };
-        let symmetric = (tuning.k * NORMAL_CONSISTENCY * centre.mad)
-            .max(tuning.k * RESOLUTION_SHARE * step)
-            .max(tuning.min_relative_deviation * centre.median.abs())
-            .max(tuning.min_absolute_deviation);
+        let step = if self.step.is_finite() { larger(self.step, resolution) } else { resolution };
+        let by_noise = larger(tuning.k * NORMAL_CONSISTENCY * centre.mad, tuning.k * RESOLUTION_SHARE * step);
+        let by_wish = larger(tuning.min_relative_deviation * centre.median.abs(), tuning.min_absolute_deviation);
+        let symmetric = larger(by_noise, by_wish);
         let (mut low, mut high) = self.range.bounds();
         let points = self.window.len();
         if points >= 2 * TAIL_POINTS {
-            low = low.min(self.window.ranked(TAIL_POINTS - 1));
-            high = high.max(self.window.ranked(points - TAIL_POINTS));
+            low = smaller(low, self.window.ranked(TAIL_POINTS - 1));
+            high = larger(high, self.window.ranked(points - TAIL_POINTS));
         }
         Band {
-            below: symmetric.max(TAIL_GAIN * (centre.median - low)).min(f64::MAX),
-            above: symmetric.max(TAIL_GAIN * (high - centre.median)).min(f64::MAX),
+            below: smaller(larger(symmetric, TAIL_GAIN * (centre.median - low)), f64::MAX),
+            above: smaller(larger(symmetric, TAIL_GAIN * (high - centre.median)), f64::MAX),
         }
     }
 
