@@ -28,7 +28,7 @@ const TURN: Duration = Duration::from_millis(100);
 
 fn cuts() -> Vec<u64> {
     let all = std::env::var("TANDEM_CUTS").is_ok_and(|value| value == "all");
-    let chosen = |sync: &u64| all || *sync <= EACH_UP_TO_SYNC || sync % STEP_SYNCS == 0;
+    let chosen = |sync: &u64| all || *sync <= EACH_UP_TO_SYNC || sync.is_multiple_of(STEP_SYNCS);
     (1..=LAST_SYNC).filter(chosen).collect()
 }
 

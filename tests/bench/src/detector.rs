@@ -59,7 +59,7 @@ impl Readings {
         self.state ^= self.state << 17;
         let unit = (self.state >> 11) as f64 / (1_u64 << 53) as f64;
         self.level += (unit - 0.5) * 0.2;
-        let leap = if self.state % 997 == 0 { 40.0 } else { 0.0 };
+        let leap = if self.state.is_multiple_of(997) { 40.0 } else { 0.0 };
         ((self.level + (unit * 7_919.0).fract() * 4.0 + leap) * 1_000.0).round() / 1_000.0
     }
 }

@@ -21,7 +21,7 @@ fn rows(seed: u64, shift: f64) -> (Vec<f64>, Vec<u32>) {
     let mut numbers = Numbers(seed);
     let mut row = || {
         let (radius, angle) = ((-2.0 * numbers.unit().max(1e-300).ln()).sqrt(), std::f64::consts::TAU * numbers.unit());
-        let missing = numbers.next() % 50 == 0;
+        let missing = numbers.next().is_multiple_of(50);
         let number = if missing { f64::NAN } else { radius * angle.cos() + shift };
         let bound = 0.5 - shift * 0.3;
         let code = if missing { u32::MAX } else { u32::from(numbers.unit() > bound) + u32::from(numbers.unit() > 0.9) };
