@@ -8,11 +8,12 @@ COMPONENTS := target/components
 PROFILE := --release
 CHOICE := --locked --workspace
 
-.PHONY: help serve test build components examples builder lint format docs clean
+.PHONY: help serve test bench build components examples builder lint format docs clean
 
 help:
 	@echo "make serve   build everything and run the server on this machine's own telemetry"
 	@echo "make test    everything CI checks"
+	@echo "make bench   what calls, detectors and starts cost on this machine"
 	@echo "make build   give target/release/tandem, with the bundled plugins inside"
 	@echo "make lint    formatting and clippy"
 
@@ -62,6 +63,11 @@ test: format components examples
 	$(MAKE) lint
 	TANDEM_EXAMPLES=required $(CARGO) test $(PROFILE) $(CHOICE)
 	$(MAKE) docs
+
+# Measures and prints; no part of `make test`, which only compiles it.
+bench: build
+	$(CARGO) build $(PROFILE) $(CHOICE) --bin tandem-bench
+	target/release/tandem-bench
 
 clean:
 	$(CARGO) clean
