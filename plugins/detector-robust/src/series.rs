@@ -1,7 +1,7 @@
 //! One watched series: its baseline, and for a counter the rate; and its state as bytes.
 
 use crate::{
-    baseline::{Baseline, Judgement, Tuning, is_whole, whole_step},
+    baseline::{Baseline, Judgement, Tuning, is_whole, larger, whole_step},
     counter::Counter,
     usual_range::{BLOCKS, UsualRange},
     window::{MAX_WINDOW_POINTS, Window},
@@ -45,14 +45,14 @@ impl WatchedSeries {
         if !value.is_finite() {
             return None;
         }
-        self.whole &= is_whole(value);
+        self.whole = self.whole && is_whole(value);
         let Some(counter) = &mut self.counter else {
             return Some(self.baseline.judge(tuning, value, whole_step(self.whole)));
         };
         let rate = counter.read(at_ms, value)?;
         let judged = self.baseline.judge(tuning, rate.per_second, whole_step(self.whole) / rate.seconds);
         // A counter does not fall, so the band of its readings begins where it stands.
-        let (low, high) = (rate.reading_at(judged.low.max(0.0)), rate.reading_at(judged.high));
+        let (low, high) = (rate.reading_at(larger(0.0, judged.low)), rate.reading_at(judged.high));
         Some(Judgement { low, high, ..judged })
     }
 

@@ -4,6 +4,8 @@
 //! several of the last blocks reached is usual, however rare it is: nightly jobs, the other half of a day, a burst every
 //! few hours.
 
+use crate::baseline::{larger, smaller};
+
 /// Blocks kept. Two numbers each: 384 bytes.
 pub const BLOCKS: usize = 24;
 /// Points in a block: with 24 blocks 3,072 points, which is 13 hours at a point every 15 s and 11 days at 5 minutes.
@@ -49,8 +51,8 @@ impl UsualRange {
     /// Takes a value, odd or not.
     #[inline]
     pub fn take(&mut self, value: f64) {
-        self.open_low = self.open_low.min(value);
-        self.open_high = self.open_high.max(value);
+        self.open_low = smaller(self.open_low, value);
+        self.open_high = larger(self.open_high, value);
         self.open_points += 1;
         if self.open_points >= BLOCK_POINTS {
             self.close_block();

@@ -4,6 +4,8 @@
 //! few of these one-byte entries and nothing is ever sorted again. Slots that hold equal values are ordered by slot, so
 //! that every slot has one place and is found by a binary search.
 
+use crate::baseline::{larger, smaller};
+
 /// The largest window. A power of two, so that a slot number cut to its range needs no check of bounds, which a sandbox
 /// would pay for at each access; values and order take 1,152 bytes.
 pub const MAX_WINDOW_POINTS: usize = 128;
@@ -171,7 +173,7 @@ impl Window {
         }
         let taken_above = half - share;
         let next = match (share < lower, taken_above < upper) {
-            (true, true) => below(share).min(above(taken_above)),
+            (true, true) => smaller(below(share), above(taken_above)),
             (true, false) => below(share),
             (false, true) => above(taken_above),
             (false, false) => 0.0,
@@ -181,7 +183,7 @@ impl Window {
         } else {
             let last_below = if share > 0 { below(share - 1) } else { 0.0 };
             let last_above = if taken_above > 0 { above(taken_above - 1) } else { 0.0 };
-            middle(last_below.max(last_above), next)
+            middle(larger(last_below, last_above), next)
         };
         self.lower_share = share;
         Some(Centre { median, mad })
@@ -196,7 +198,7 @@ impl Window {
             gap = value - slots.ranked(rank - 1);
         }
         if rank + 1 < self.length && slots.ranked(rank + 1) > value {
-            gap = gap.min(slots.ranked(rank + 1) - value);
+            gap = smaller(gap, slots.ranked(rank + 1) - value);
         }
         gap
     }
