@@ -136,7 +136,7 @@ impl Baseline {
 
     /// Judges a finite value against what came before, then learns from it. `resolution` is what is known of the steps of
     /// the series beside what its values show; 0 for nothing.
-    #[inline]
+    #[inline(always)]
     pub fn judge(&mut self, tuning: &Tuning, value: f64, resolution: f64) -> Judgement {
         if self.window.is_empty() && (self.flat_points == 0 || self.flat == value) {
             return self.stay_flat(tuning, value, resolution);
@@ -164,6 +164,7 @@ impl Baseline {
         }
     }
 
+    #[inline(never)]
     fn stay_flat(&mut self, tuning: &Tuning, value: f64, resolution: f64) -> Judgement {
         let warming = self.flat_points < tuning.warm_up_points;
         self.flat = value;
@@ -174,7 +175,7 @@ impl Baseline {
         Judgement { score: 0.0, low: value - band.below, high: value + band.above, warming }
     }
 
-    #[inline]
+    #[inline(always)]
     fn band(&self, tuning: &Tuning, centre: Centre, resolution: f64) -> Band {
         let step = if self.step.is_finite() { larger(self.step, resolution) } else { resolution };
         let mut symmetric = tuning.min_absolute_deviation;
@@ -193,25 +194,25 @@ impl Baseline {
         }
     }
 
+    #[inline(always)]
     fn learn(&mut self, tuning: &Tuning, value: f64, odd: bool, median: f64, band: Band) {
         self.range.take(value);
-        if !odd {
-            self.odd_run = 0;
-            return self.take(tuning, value);
-        }
-        self.odd_run = self.odd_run.saturating_add(1);
-        if self.odd_run >= tuning.relearn_points {
-            self.take(tuning, value);
+        self.odd_run = if odd { self.odd_run.saturating_add(1) } else { 0 };
+        let taken = if !odd || self.odd_run >= tuning.relearn_points {
+            value
         } else if self.odd_run == 1 {
-            self.take(tuning, value.clamp(median - WINSOR_BANDS * band.below, median + WINSOR_BANDS * band.above));
-        }
+            value.clamp(median - WINSOR_BANDS * band.below, median + WINSOR_BANDS * band.above)
+        } else {
+            return;
+        };
+        self.take(tuning, taken);
     }
 
+    #[inline(always)]
     fn take(&mut self, tuning: &Tuning, value: f64) {
-        for _ in 0..self.flat_points.min(tuning.window_points) {
-            self.window.push(self.flat);
+        if self.flat_points > 0 {
+            self.unroll_flat(tuning);
         }
-        self.flat_points = 0;
         let rank = self.window.push(value);
         let gap = self.window.neighbour_gap(rank);
         if gap < self.step && gap > ROUNDING_SHARE * value.abs() {
@@ -223,6 +224,15 @@ impl Baseline {
             self.flat = value;
             self.flat_points = tuning.window_points;
         }
+    }
+
+    /// The single value of a flat series fills the window, because another one came.
+    #[cold]
+    fn unroll_flat(&mut self, tuning: &Tuning) {
+        for _ in 0..self.flat_points.min(tuning.window_points) {
+            self.window.push(self.flat);
+        }
+        self.flat_points = 0;
     }
 }
 

@@ -74,6 +74,7 @@ impl UsualRange {
         range
     }
 
+    #[cold]
     fn close_block(&mut self) {
         if self.lows.len() < BLOCKS {
             self.lows.push(self.open_low);

@@ -37,7 +37,7 @@ impl Slots {
 
     /// How many of the first `size` entries come before either of two values in a slot: two binary searches side by side,
     /// since neither waits for the other, and without branches that depend on the data.
-    #[inline]
+    #[inline(always)]
     fn ranks_of(&self, mut size: usize, one: f64, other: f64, slot: usize) -> (usize, usize) {
         if size == 0 {
             return (0, 0);
@@ -50,6 +50,35 @@ impl Slots {
             size -= half;
         }
         (first + usize::from(self.before(first, one, slot)), second + usize::from(self.before(second, other, slot)))
+    }
+
+    /// A value takes the place of the oldest one, which lies in its slot; gives its rank.
+    #[inline(always)]
+    fn replace(&mut self, length: usize, slot: usize, value: f64) -> usize {
+        let (old, new) = self.ranks_of(length, self.values[slot & SLOT_MASK], value, slot);
+        // `new` counted the old entry when that lies below it.
+        let rank = if new > old {
+            self.order.copy_within(old + 1..new, old);
+            new - 1
+        } else {
+            self.order.copy_within(new..old, new + 1);
+            new
+        };
+        self.put(rank, slot, value)
+    }
+
+    /// A value takes a slot that was free; gives its rank.
+    fn insert(&mut self, length: usize, slot: usize, value: f64) -> usize {
+        let (_, rank) = self.ranks_of(length, value, value, slot);
+        self.order.copy_within(rank..length, rank + 1);
+        self.put(rank, slot, value)
+    }
+
+    #[inline(always)]
+    fn put(&mut self, rank: usize, slot: usize, value: f64) -> usize {
+        self.values[slot & SLOT_MASK] = value;
+        self.order[rank & SLOT_MASK] = slot as u8;
+        rank
     }
 }
 
@@ -115,30 +144,22 @@ impl Window {
     }
 
     /// Takes a finite value; gives its rank.
+    #[inline(always)]
     pub fn push(&mut self, value: f64) -> usize {
         debug_assert!(value.is_finite());
-        let (slot, length, full) = (self.head, self.length, self.is_full());
-        let slots = self.slots.get_or_insert_with(|| Box::new(NO_SLOTS.clone()));
-        let rank = if full {
-            let (old, new) = slots.ranks_of(length, slots.values[slot & SLOT_MASK], value, slot);
-            // `new` counted the old entry when that lies below it.
-            if new > old {
-                slots.order.copy_within(old + 1..new, old);
-                new - 1
-            } else {
-                slots.order.copy_within(new..old, new + 1);
-                new
-            }
-        } else {
-            let (_, rank) = slots.ranks_of(length, value, value, slot);
-            slots.order.copy_within(rank..length, rank + 1);
-            self.length += 1;
-            rank
-        };
-        slots.values[slot & SLOT_MASK] = value;
-        slots.order[rank & SLOT_MASK] = slot as u8;
+        let (slot, length) = (self.head, self.length);
         self.head = if slot + 1 == self.capacity { 0 } else { slot + 1 };
-        rank
+        match &mut self.slots {
+            Some(slots) if length == self.capacity => slots.replace(length, slot, value),
+            _ => self.grow(slot, value),
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, slot: usize, value: f64) -> usize {
+        let slots = self.slots.get_or_insert_with(|| Box::new(NO_SLOTS.clone()));
+        self.length += 1;
+        slots.insert(self.length - 1, slot, value)
     }
 
     #[inline]
@@ -147,6 +168,7 @@ impl Window {
     }
 
     /// Median and MAD, exact: for an even number of values both are the mean of the two middle ones. None when empty.
+    #[inline(always)]
     pub fn centre(&mut self) -> Option<Centre> {
         let count = self.length;
         if count == 0 {
@@ -190,6 +212,7 @@ impl Window {
     }
 
     /// The smallest distance from the value of a rank to a different neighbour in rank; infinite when there is none.
+    #[inline(always)]
     pub fn neighbour_gap(&self, rank: usize) -> f64 {
         let slots = self.slots();
         let value = slots.ranked(rank);
