@@ -58,13 +58,6 @@ build: components
 serve: build
 	target/release/tandem serve
 
-# Not part of `make test`: figures mean something only on a machine that does nothing else.
-bench: build
-	$(CARGO) build $(PROFILE) $(CHOICE) --bin bench-calls --bin bench-detector --bin bench-start
-	target/release/bench-calls
-	target/release/bench-detector
-	target/release/bench-start
-
 format:
 	$(CARGO) fmt --all --check
 
@@ -78,6 +71,11 @@ test: format components examples peers
 	$(MAKE) lint
 	TANDEM_EXAMPLES=required $(CARGO) test $(PROFILE) $(CHOICE)
 	$(MAKE) docs
+
+# Measures and prints; no part of `make test`, which only compiles it.
+bench: build
+	$(CARGO) build $(PROFILE) $(CHOICE) --bin tandem-bench
+	target/release/tandem-bench
 
 clean:
 	$(CARGO) clean

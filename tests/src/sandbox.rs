@@ -27,12 +27,17 @@ impl Clock for StandingClock {
 
 /// A runtime over a data folder.
 pub fn runtime(data: &Path) -> Runtime {
+    runtime_with_workers(data, None)
+}
+
+/// A runtime that calls pure plugins on so many threads; by default on one for each processor.
+pub fn runtime_with_workers(data: &Path, workers: Option<usize>) -> Runtime {
     Runtime::new(RuntimeOptions {
         data_dir: data.to_owned(),
         clock: Arc::new(StandingClock),
         http: Arc::new(EgressClient::default()),
         memory_budget: MemoryBudget::new(MEMORY_BYTES),
-        workers: None,
+        workers,
         max_instances: 256,
         seed: 1,
     })

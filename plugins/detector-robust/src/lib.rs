@@ -3,7 +3,6 @@
 mod baseline;
 mod config;
 mod counter;
-mod extremes;
 mod series;
 mod usual_range;
 mod window;

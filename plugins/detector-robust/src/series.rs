@@ -1,8 +1,8 @@
 //! One watched series: its baseline, and for a counter the rate; and its state as bytes.
 
 use crate::{
-    baseline::{Baseline, Judgement, Tuning, is_whole, whole_step},
-    counter::Counter,
+    baseline::{Baseline, Judgement, Tuning, is_whole, larger, whole_step},
+    counter::{Counter, Rate},
     usual_range::{BLOCKS, UsualRange},
     window::{MAX_WINDOW_POINTS, Window},
 };
@@ -40,20 +40,29 @@ impl WatchedSeries {
     }
 
     /// Judges a point and learns from it; none for what is missing and for the first reading of a counter.
-    #[inline]
+    ///
+    /// It is compiled into its callers with all that a point usually needs: in a sandbox a call keeps no value in a register.
+    #[inline(always)]
     pub fn judge(&mut self, tuning: &Tuning, at_ms: i64, value: f64) -> Option<Judgement> {
         if !value.is_finite() {
             return None;
         }
-        self.whole &= is_whole(value);
-        let Some(counter) = &mut self.counter else {
-            return Some(self.baseline.judge(tuning, value, whole_step(self.whole)));
+        self.whole = self.whole && is_whole(value);
+        let resolution = whole_step(self.whole);
+        let rate = match &mut self.counter {
+            Some(counter) => Some(counter.read(at_ms, value)?),
+            None => None,
         };
-        let rate = counter.read(at_ms, value)?;
-        let judged = self.baseline.judge(tuning, rate.per_second, whole_step(self.whole) / rate.seconds);
+        let (judged_value, resolution) =
+            rate.map_or((value, resolution), |rate| (rate.per_second, resolution / rate.seconds));
+        let judged = self.baseline.judge(tuning, judged_value, resolution);
         // A counter does not fall, so the band of its readings begins where it stands.
-        let (low, high) = (rate.reading_at(judged.low.max(0.0)), rate.reading_at(judged.high));
-        Some(Judgement { low, high, ..judged })
+        let reading = |rate: Rate| Judgement {
+            low: rate.reading_at(larger(0.0, judged.low)),
+            high: rate.reading_at(judged.high),
+            ..judged
+        };
+        Some(rate.map_or(judged, reading))
     }
 
     /// The state as bytes, little-endian.

@@ -4,7 +4,7 @@
 //! several of the last blocks reached is usual, however rare it is: nightly jobs, the other half of a day, a burst every
 //! few hours.
 
-use crate::extremes::{larger, smaller};
+use crate::baseline::{larger, smaller};
 
 /// Blocks kept. Two numbers each: 384 bytes.
 pub const BLOCKS: usize = 24;
@@ -74,6 +74,7 @@ impl UsualRange {
         range
     }
 
+    #[cold]
     fn close_block(&mut self) {
         if self.lows.len() < BLOCKS {
             self.lows.push(self.open_low);

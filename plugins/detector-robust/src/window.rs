@@ -2,9 +2,10 @@
 //!
 //! The values lie in a ring in the order they came; beside it lies the order of the slots by value. A new value moves a
 //! few of these one-byte entries and nothing is ever sorted again. Slots that hold equal values are ordered by slot, so
-//! that every slot has one place and is found by a binary search.
+//! that every slot has one place and is found by a binary search. The values are kept as whole numbers of the same order,
+//! which any processor and sandbox compares in one step.
 
-use crate::extremes::{larger, smaller};
+use crate::baseline::{larger, smaller};
 
 /// The largest window. A power of two, so that a slot number cut to its range needs no check of bounds, which a sandbox
 /// would pay for at each access; values and order take 1,152 bytes.
@@ -12,44 +13,106 @@ pub const MAX_WINDOW_POINTS: usize = 128;
 /// Cuts a number to the slots there are.
 const SLOT_MASK: usize = MAX_WINDOW_POINTS - 1;
 
-/// Room for the values and their order.
+/// The parts by which the binary search narrows `MAX_WINDOW_POINTS` down to one.
+const SEARCH_PARTS: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
+
+/// A finite value as a whole number, ordered as the values are; both zeros are one.
+#[inline(always)]
+fn key_of(value: f64) -> i64 {
+    turn((value + 0.0).to_bits() as i64)
+}
+
+/// The value of a key.
+#[inline(always)]
+fn value_of(key: i64) -> f64 {
+    f64::from_bits(turn(key) as u64)
+}
+
+/// Turns the magnitude of negative numbers round, since their bits grow with it; done twice it changes nothing.
+#[inline(always)]
+fn turn(bits: i64) -> i64 {
+    bits ^ ((bits >> 63) as u64 >> 1) as i64
+}
+
+/// The key of a slot that holds no value: behind all others, so that a search need not know how many there are.
+const FREE: i64 = i64::MAX;
+
+/// Room for the values and their order. Free slots come last in the order, each in its own place.
 #[derive(Debug, Clone, PartialEq)]
 struct Slots {
-    values: [f64; MAX_WINDOW_POINTS],
+    keys: [i64; MAX_WINDOW_POINTS],
     order: [u8; MAX_WINDOW_POINTS],
 }
 
 /// What an empty window reads; it has no room of its own.
-static NO_SLOTS: Slots = Slots { values: [0.0; MAX_WINDOW_POINTS], order: [0; MAX_WINDOW_POINTS] };
+static NO_SLOTS: Slots = Slots { keys: [FREE; MAX_WINDOW_POINTS], order: slots_in_order() };
+
+const fn slots_in_order() -> [u8; MAX_WINDOW_POINTS] {
+    let mut order = [0; MAX_WINDOW_POINTS];
+    let mut slot = 0;
+    while slot < MAX_WINDOW_POINTS {
+        order[slot] = slot as u8;
+        slot += 1;
+    }
+    order
+}
 
 impl Slots {
-    #[inline]
+    #[inline(always)]
     fn ranked(&self, rank: usize) -> f64 {
-        self.values[usize::from(self.order[rank & SLOT_MASK]) & SLOT_MASK]
+        value_of(self.keys[usize::from(self.order[rank & SLOT_MASK]) & SLOT_MASK])
     }
 
-    #[inline]
-    fn before(&self, rank: usize, value: f64, slot: usize) -> bool {
+    /// Whether the entry of a rank comes before a key in a slot. Keys of finite values leave room for one more.
+    #[inline(always)]
+    fn before(&self, rank: usize, key: i64, slot: usize) -> bool {
         let other_slot = usize::from(self.order[rank & SLOT_MASK]);
-        let other = self.values[other_slot & SLOT_MASK];
-        (other < value) | ((other == value) & (other_slot < slot))
+        self.keys[other_slot & SLOT_MASK] < key + i64::from(other_slot < slot)
     }
 
-    /// How many of the first `size` entries come before either of two values in a slot: two binary searches side by side,
-    /// since neither waits for the other, and without branches that depend on the data.
-    #[inline]
-    fn ranks_of(&self, mut size: usize, one: f64, other: f64, slot: usize) -> (usize, usize) {
-        if size == 0 {
-            return (0, 0);
-        }
+    /// How many entries come before either of two keys in a slot: two binary searches side by side, since neither waits for
+    /// the other, and without branches that depend on the data.
+    #[inline(always)]
+    fn ranks_of(&self, one: i64, other: i64, slot: usize) -> (usize, usize) {
         let (mut first, mut second) = (0, 0);
-        while size > 1 {
-            let half = size / 2;
-            first += if self.before(first + half, one, slot) { half } else { 0 };
-            second += if self.before(second + half, other, slot) { half } else { 0 };
-            size -= half;
+        for part in SEARCH_PARTS {
+            first += if self.before(first + part - 1, one, slot) { part } else { 0 };
+            second += if self.before(second + part - 1, other, slot) { part } else { 0 };
         }
+        // The parts sum to one less than there are entries.
         (first + usize::from(self.before(first, one, slot)), second + usize::from(self.before(second, other, slot)))
+    }
+
+    /// A value takes the place of the oldest one, which lies in its slot; gives its rank. A function of its own, so that all
+    /// it works with stays in registers.
+    #[inline(never)]
+    fn replace(&mut self, slot: usize, value: f64) -> usize {
+        let key = key_of(value);
+        let (old, new) = self.ranks_of(self.keys[slot & SLOT_MASK], key, slot);
+        // `new` counted the old entry when that lies below it.
+        let rank = if new > old {
+            self.order.copy_within(old + 1..new, old);
+            new - 1
+        } else {
+            self.order.copy_within(new..old, new + 1);
+            new
+        };
+        self.put(rank, slot, key)
+    }
+
+    /// A value takes a slot that was free, which is the one after the `length` taken ones; gives its rank.
+    fn insert(&mut self, length: usize, slot: usize, value: f64) -> usize {
+        let key = key_of(value);
+        let (_, rank) = self.ranks_of(key, key, slot);
+        self.order.copy_within(rank..length, rank + 1);
+        self.put(rank, slot, key)
+    }
+
+    #[inline(always)]
+    fn put(&mut self, rank: usize, slot: usize, key: i64) -> usize {
+        self.keys[slot & SLOT_MASK] = key;
+        self.order[rank & SLOT_MASK] = slot as u8;
+        rank
     }
 }
 
@@ -98,9 +161,9 @@ impl Window {
 
     /// The values in the order they came.
     pub fn chronological(&self) -> impl Iterator<Item = f64> + '_ {
-        let values = &self.slots().values[..self.length];
-        let (newer, older) = if self.is_full() { values.split_at(self.head) } else { (&[][..], values) };
-        older.iter().chain(newer).copied()
+        let keys = &self.slots().keys[..self.length];
+        let (newer, older) = if self.is_full() { keys.split_at(self.head) } else { (&[][..], keys) };
+        older.iter().chain(newer).map(|key| value_of(*key))
     }
 
     /// The value of a rank, 0 being the smallest. The rank must be below `len`.
@@ -115,30 +178,22 @@ impl Window {
     }
 
     /// Takes a finite value; gives its rank.
+    #[inline(always)]
     pub fn push(&mut self, value: f64) -> usize {
         debug_assert!(value.is_finite());
-        let (slot, length, full) = (self.head, self.length, self.is_full());
-        let slots = self.slots.get_or_insert_with(|| Box::new(NO_SLOTS.clone()));
-        let rank = if full {
-            let (old, new) = slots.ranks_of(length, slots.values[slot & SLOT_MASK], value, slot);
-            // `new` counted the old entry when that lies below it.
-            if new > old {
-                slots.order.copy_within(old + 1..new, old);
-                new - 1
-            } else {
-                slots.order.copy_within(new..old, new + 1);
-                new
-            }
-        } else {
-            let (_, rank) = slots.ranks_of(length, value, value, slot);
-            slots.order.copy_within(rank..length, rank + 1);
-            self.length += 1;
-            rank
-        };
-        slots.values[slot & SLOT_MASK] = value;
-        slots.order[rank & SLOT_MASK] = slot as u8;
+        let (slot, length) = (self.head, self.length);
         self.head = if slot + 1 == self.capacity { 0 } else { slot + 1 };
-        rank
+        match &mut self.slots {
+            Some(slots) if length == self.capacity => slots.replace(slot, value),
+            _ => self.grow(slot, value),
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, slot: usize, value: f64) -> usize {
+        let slots = self.slots.get_or_insert_with(|| Box::new(NO_SLOTS.clone()));
+        self.length += 1;
+        slots.insert(self.length - 1, slot, value)
     }
 
     #[inline]
@@ -147,6 +202,7 @@ impl Window {
     }
 
     /// Median and MAD, exact: for an even number of values both are the mean of the two middle ones. None when empty.
+    #[inline(never)]
     pub fn centre(&mut self) -> Option<Centre> {
         let count = self.length;
         if count == 0 {
@@ -190,6 +246,7 @@ impl Window {
     }
 
     /// The smallest distance from the value of a rank to a different neighbour in rank; infinite when there is none.
+    #[inline(always)]
     pub fn neighbour_gap(&self, rank: usize) -> f64 {
         let slots = self.slots();
         let value = slots.ranked(rank);

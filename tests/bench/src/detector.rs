@@ -1,171 +1,180 @@
-//! `detector-robust` through the sandbox against the same rule compiled natively, in turns over the same points.
+//! `detector-robust` through the sandbox beside the same rules compiled natively, on the same points.
 //!
-//! The sandboxed side is the whole way that the detect room takes: frames in the host's types, the hop to a worker, the copy
-//! into linear memory, the guest, the copy back and the check of every score. The native side is the plugin's own crate,
-//! linked into this program and driven as the guest drives it.
+//! The sandbox's time is the whole way of `Watch::observe`: the hop to a worker and back, conversion into the guest's types
+//! and back, the copies into and out of its memory, the checks of its answer, and the snapshots by which the runtime can
+//! repair it. The native side is the same crate and the SDK's `Watched`, called directly on the same frames.
 
+use crate::{
+    runtime_with,
+    timing::{self, median},
+};
+use detector_robust::Robust;
 use std::time::{Duration, Instant};
-use tandem_bench::{bundled, median, nanos_each};
 use tandem_domain::{
     Timestamp,
     frame::{Frame, GroupId},
     ports::{Detectors, Watch},
 };
-use tandem_sdk::{
-    detector::{self as guest, Watched},
-    types::MetricType,
-};
+use tandem_sdk::{detector as sdk, types::MetricType};
 use tandem_tests::sandbox;
 
-const INTERVAL_MILLIS: i64 = 15_000;
-/// Points that are fed before anything is measured, so that windows and blocks are full.
-const WARM_UP_POINTS: usize = 4_000;
-/// Points of one side in one turn, at least.
-const POINTS_PER_TURN: usize = 60_000;
-/// Turns of both sides; their median is told.
-const TURNS: usize = 15;
+const PLUGIN: &str = "detector-robust";
+const METRIC: &str = "host.cpu.utilization";
+const ENTITY: &str = "host:bench";
+/// Rounds.
+const ROUNDS: usize = 25;
+/// Points before the first round: the window and three blocks of the usual range are full.
+const WARM_UP_POINTS: usize = 512;
+/// A point every 15 s.
+const STEP_MILLIS: i64 = 15_000;
 
-/// How points come: so many groups with so many points each in one call.
+/// How a call is filled.
 struct Shape {
-    what: &'static str,
-    groups: usize,
+    name: &'static str,
+    groups: u32,
     points: usize,
     constant: bool,
+    /// Calls in a round.
+    calls: usize,
 }
 
 const SHAPES: [Shape; 6] = [
-    Shape { what: "1 point a call", groups: 1, points: 1, constant: false },
-    Shape { what: "100 points a call", groups: 1, points: 100, constant: false },
-    Shape { what: "10,000 points a call", groups: 1, points: 10_000, constant: false },
-    Shape { what: "100 series x 100 points a call", groups: 100, points: 100, constant: false },
-    Shape { what: "10,000 series x 1 point a call", groups: 10_000, points: 1, constant: false },
-    Shape { what: "10,000 constant points a call", groups: 1, points: 10_000, constant: true },
+    Shape { name: "1 group x 1 point", groups: 1, points: 1, constant: false, calls: 2_000 },
+    Shape { name: "1 group x 100 points", groups: 1, points: 100, constant: false, calls: 500 },
+    Shape { name: "1 group x 10,000 points", groups: 1, points: 10_000, constant: false, calls: 12 },
+    Shape { name: "100 groups x 100 points", groups: 100, points: 100, constant: false, calls: 12 },
+    Shape { name: "1,000 groups x 10 points", groups: 1_000, points: 10, constant: false, calls: 12 },
+    Shape { name: "1 group x 10,000, constant", groups: 1, points: 10_000, constant: true, calls: 24 },
 ];
 
-/// Readings as an exporter gives them: a level that wanders, noise, now and then a leap, three digits (xorshift64).
-struct Readings {
-    state: u64,
-    level: f64,
+/// SplitMix64 (Steele, Lea, Flood 2014) as a number from 0 to 1.
+fn chance(seed: u64) -> f64 {
+    let mut mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-impl Readings {
-    fn new(seed: usize) -> Self {
-        Self { state: 0x9e37_79b9_7f4a_7c15 ^ (seed as u64 + 1), level: 50.0 }
+/// A load that follows the day, with noise and a spike once in a thousand points.
+fn value(group: u32, index: usize, constant: bool) -> f64 {
+    if constant {
+        return 0.25;
     }
-
-    fn next(&mut self) -> f64 {
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        let unit = (self.state >> 11) as f64 / (1_u64 << 53) as f64;
-        self.level += (unit - 0.5) * 0.2;
-        let leap = if self.state.is_multiple_of(997) { 40.0 } else { 0.0 };
-        ((self.level + (unit * 7_919.0).fract() * 4.0 + leap) * 1_000.0).round() / 1_000.0
-    }
+    let seed = (u64::from(group) << 32) + 3 * index as u64;
+    let noise = chance(seed) + chance(seed + 1) - 1.0;
+    let day = (index as f64 * std::f64::consts::TAU / 5_760.0).sin();
+    let spike = if chance(seed + 2) < 0.001 { 0.5 } else { 0.0 };
+    0.4 + 0.1 * day + 0.05 * noise + spike
 }
 
-/// The points of one call, for both sides.
-struct Batches {
-    readings: Vec<Readings>,
-    at: i64,
-    constant: bool,
+fn batch(shape: &Shape, from: usize, points: usize) -> Vec<Frame> {
+    let frame = |group: u32| Frame {
+        group: GroupId(group),
+        at: (from..from + points).map(|index| Timestamp(index as i64 * STEP_MILLIS)).collect(),
+        value: (from..from + points).map(|index| value(group, index, shape.constant)).collect(),
+    };
+    (0..shape.groups).map(frame).collect()
 }
 
-impl Batches {
-    fn new(shape: &Shape) -> Self {
-        Self { readings: (0..shape.groups).map(Readings::new).collect(), at: 0, constant: shape.constant }
-    }
-
-    fn next(&mut self, points: usize) -> Vec<Frame> {
-        let at: Vec<Timestamp> = (0..points as i64).map(|i| Timestamp((self.at + i) * INTERVAL_MILLIS)).collect();
-        self.at += points as i64;
-        let constant = self.constant;
-        let value =
-            |readings: &mut Readings| (0..points).map(|_| if constant { 7.0 } else { readings.next() }).collect();
-        let frame = |(id, readings)| Frame { group: GroupId(id as u32), at: at.clone(), value: value(readings) };
-        self.readings.iter_mut().enumerate().map(frame).collect()
-    }
+fn for_sdk(frames: &[Frame]) -> Vec<sdk::Frame> {
+    let frame = |frame: &Frame| sdk::Frame {
+        group: frame.group.0,
+        at: frame.at.iter().map(|at| at.0).collect(),
+        value: frame.value.clone(),
+    };
+    frames.iter().map(frame).collect()
 }
 
-type Native = Watched<detector_robust::Robust>;
-
-fn native_frames(frames: &[Frame]) -> Vec<guest::Frame> {
-    let at = |frame: &Frame| frame.at.iter().map(|at| at.0).collect();
-    frames.iter().map(|f| guest::Frame { group: f.group.0, at: at(f), value: f.value.clone() }).collect()
-}
-
-fn native_watch(groups: usize) -> Native {
-    let member = || guest::Member {
-        name: "host.load.1m".into(),
+fn native_group(id: u32) -> sdk::Group {
+    let member = sdk::Member {
+        name: METRIC.into(),
         unit: "1".into(),
         metric_type: MetricType::Gauge,
-        entity: "host:a".into(),
+        entity: ENTITY.into(),
         dimensions: Vec::new(),
         fault_rules: Vec::new(),
     };
-    let groups = (0..groups).map(|id| guest::Group { id: id as u32, members: vec![member()] });
-    let mut watch = Native::open("").expect("opens");
-    watch.join(groups.collect(), Vec::new()).expect("joins");
-    watch
+    sdk::Group { id, members: vec![member] }
 }
 
-async fn sandboxed_watch(runtime: &tandem_runtime::Runtime, groups: usize) -> Box<dyn Watch> {
-    let mut watch = Detectors::open(runtime, "detector-robust", Vec::new()).await.expect("opens").watch;
-    let groups = (0..groups).map(|id| sandbox::group(id as u32, "host.load.1m", "host:a"));
-    watch.join(groups.collect(), Vec::new()).await.expect("joins");
-    watch
+/// Both sides, at the same point of the same series.
+struct Sides {
+    sandbox: Box<dyn Watch>,
+    native: sdk::Watched<Robust>,
+    at: usize,
 }
 
-/// One turn of both sides over the same points; time of each. Frames are made beforehand; giving them away is part of a call.
-async fn turn(native: &mut Native, sandboxed: &mut Box<dyn Watch>, calls: Vec<Vec<Frame>>) -> (Duration, Duration) {
-    let own: Vec<_> = calls.iter().map(|frames| native_frames(frames)).collect();
-    let began = Instant::now();
-    let mut native_answers = Vec::with_capacity(own.len());
-    for batch in own {
-        native_answers.push(native.observe(batch).expect("observes"));
+impl Sides {
+    async fn open(runtime: &tandem_runtime::Runtime, shape: &Shape) -> Self {
+        let mut sandbox = Detectors::open(runtime, PLUGIN, Vec::new()).await.expect("opens").watch;
+        let groups = (0..shape.groups).map(|id| sandbox::group(id, METRIC, ENTITY)).collect();
+        sandbox.join(groups, Vec::new()).await.expect("joins");
+        let mut native = sdk::Watched::<Robust>::open("{}").expect("opens");
+        native.join((0..shape.groups).map(native_group).collect(), Vec::new()).expect("joins");
+        let mut sides = Self { sandbox, native, at: 0 };
+        let frames = batch(shape, 0, WARM_UP_POINTS);
+        sides.at = WARM_UP_POINTS;
+        sides.agree(frames).await;
+        sides
     }
-    let native_time = began.elapsed();
-    let began = Instant::now();
-    let mut answers = Vec::with_capacity(calls.len());
-    for batch in calls {
-        answers.push(sandboxed.observe(batch).await.expect("observes"));
-    }
-    let sandboxed_time = began.elapsed();
-    for (own, answer) in native_answers.iter().zip(&answers) {
-        assert!(answer.failed.is_empty(), "{:?}", answer.failed);
-        for scores in &own.scores {
-            let other = answer.scores.iter().find(|other| other.group.0 == scores.group);
-            assert_eq!(Some(&scores.score), other.map(|other| &other.score), "both sides say the same");
+
+    /// Shows both the same and holds their answers against each other.
+    async fn agree(&mut self, frames: Vec<Frame>) {
+        let native = self.native.observe(for_sdk(&frames)).expect("observes");
+        let sandbox = self.sandbox.observe(frames).await.expect("observes");
+        assert!(sandbox.failed.is_empty(), "{:?}", sandbox.failed);
+        assert_eq!(native.scores.len(), sandbox.scores.len());
+        for (one, other) in native.scores.iter().zip(&sandbox.scores) {
+            assert_eq!((&one.score, &one.low, &one.high), (&other.score, &other.low, &other.high));
         }
     }
-    (native_time, sandboxed_time)
+
+    /// Nanoseconds per point of a round on either side.
+    async fn round(&mut self, shape: &Shape) -> (f64, f64) {
+        let batches: Vec<Vec<Frame>> =
+            (0..shape.calls).map(|call| batch(shape, self.at + call * shape.points, shape.points)).collect();
+        self.at += shape.calls * shape.points;
+        let native_batches: Vec<Vec<sdk::Frame>> = batches.iter().map(|frames| for_sdk(frames)).collect();
+        let (mut sandbox, mut native) = (Duration::ZERO, Duration::ZERO);
+        // The sides take turns call by call, so that what else the machine does falls on both.
+        for (frames, native_frames) in batches.into_iter().zip(native_batches) {
+            let began = Instant::now();
+            let seen = self.native.observe(native_frames);
+            native += began.elapsed();
+            assert!(seen.is_ok(), "{seen:?}");
+            let began = Instant::now();
+            let seen = self.sandbox.observe(frames).await;
+            sandbox += began.elapsed();
+            assert!(seen.is_ok_and(|seen| seen.failed.is_empty()));
+        }
+        let points = (shape.calls * shape.points * shape.groups as usize) as f64;
+        (sandbox.as_secs_f64() * 1e9 / points, native.as_secs_f64() * 1e9 / points)
+    }
 }
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 1)]
-async fn main() {
+/// Measures and prints.
+pub async fn run() {
     let data = tempfile::tempdir().expect("a folder");
-    let runtime = bundled(&["detector-robust"], data.path()).await;
-    println!("detector-robust, ns per point, median of {TURNS} turns");
-    println!("{:<34} {:>9} {:>9} {:>7}", "", "native", "sandbox", "ratio");
+    let runtime = runtime_with(data.path(), &[PLUGIN]).await;
+    println!(
+        "\n{PLUGIN}, noisy series: observe through the runtime beside the same crate called natively, ns per point"
+    );
+    println!("  {:<28} {:>10} {:>10} {:>8}   lowest and highest round", "", "sandbox", "native", "ratio");
     for shape in &SHAPES {
-        let mut batches = Batches::new(shape);
-        let mut native = native_watch(shape.groups);
-        let mut sandboxed = sandboxed_watch(&runtime, shape.groups).await;
-        let warm_up = (0..WARM_UP_POINTS.div_ceil(100)).map(|_| batches.next(100)).collect::<Vec<_>>();
-        for frames in warm_up {
-            turn(&mut native, &mut sandboxed, vec![frames]).await;
+        let mut sides = Sides::open(&runtime, shape).await;
+        let mut rounds = Vec::new();
+        for _ in 0..ROUNDS {
+            rounds.push(sides.round(shape).await);
         }
-        let points_a_call = shape.groups * shape.points;
-        let calls = POINTS_PER_TURN.div_ceil(points_a_call).min(6_000);
-        let (mut natives, mut sandboxes) = (Vec::new(), Vec::new());
-        for _ in 0..TURNS {
-            let frames = (0..calls).map(|_| batches.next(shape.points)).collect();
-            let (native_time, sandboxed_time) = turn(&mut native, &mut sandboxed, frames).await;
-            natives.push(native_time);
-            sandboxes.push(sandboxed_time);
-        }
-        let points = calls * points_a_call;
-        let (native, sandbox) = (nanos_each(median(natives), points), nanos_each(median(sandboxes), points));
-        println!("{:<34} {native:>9.1} {sandbox:>9.1} {:>6.2}x", shape.what, sandbox / native);
+        sides.agree(batch(shape, sides.at, shape.points)).await;
+        let ratios: Vec<f64> = rounds.iter().map(|(sandbox, native)| sandbox / native).collect();
+        let (lowest, highest) = timing::bounds(&ratios);
+        println!(
+            "  {:<28} {:>10.1} {:>10.1} {:>8.2}   {lowest:.2} to {highest:.2}",
+            shape.name,
+            median(rounds.iter().map(|round| round.0).collect()),
+            median(rounds.iter().map(|round| round.1).collect()),
+            median(ratios),
+        );
     }
 }
