@@ -75,13 +75,19 @@ impl Detector for Robust {
 
     fn observe(&mut self, _: &Config, _: &Group, frame: &Frame, answer: &mut Answer) -> Result<(), Failure> {
         let Some(series) = &mut self.series else { return Ok(()) };
-        answer.reserve(frame.len());
-        for (at, value) in frame.points(0) {
-            let Some(judged) = series.judge(&self.tuning, at, value) else { continue };
-            answer.push(at, judged.score, judged.low, judged.high);
+        let (mut at, mut score) = (Vec::with_capacity(frame.len()), Vec::with_capacity(frame.len()));
+        let (mut low, mut high) = (Vec::with_capacity(frame.len()), Vec::with_capacity(frame.len()));
+        let (tuning, mut warming) = (self.tuning, 0);
+        for (moment, value) in frame.points(0) {
+            let Some(judged) = series.judge(&tuning, moment, value) else { continue };
+            at.push(moment);
+            score.push(judged.score);
+            low.push(judged.low);
+            high.push(judged.high);
             // Warming ends once and for all, so these are the first ones.
-            answer.warming += u32::from(judged.warming);
+            warming += u32::from(judged.warming);
         }
+        (answer.at, answer.score, answer.low, answer.high, answer.warming) = (at, score, low, high, warming);
         Ok(())
     }
 

@@ -10,6 +10,9 @@ use crate::{
 /// The version of the state's bytes; another one is refused.
 pub const STATE_VERSION: u8 = 1;
 
+/// Room for the state of a series with a full window, so that it need not grow while it is written.
+const STATE_ROOM_BYTES: usize = 2_048;
+
 /// One watched series.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WatchedSeries {
@@ -69,7 +72,8 @@ impl WatchedSeries {
     pub fn save(&self) -> Vec<u8> {
         let baseline = &self.baseline;
         let range = &baseline.range;
-        let mut bytes = vec![STATE_VERSION, u8::from(self.whole), u8::from(self.counter.is_some())];
+        let mut bytes = Vec::with_capacity(STATE_ROOM_BYTES);
+        bytes.extend([STATE_VERSION, u8::from(self.whole), u8::from(self.counter.is_some())]);
         if let Some(counter) = self.counter {
             let (at, value) = counter.last.unwrap_or((i64::MIN, 0.0));
             bytes.extend(at.to_le_bytes());

@@ -37,11 +37,13 @@ fn turn(bits: i64) -> i64 {
 /// The key of a slot that holds no value: behind all others, so that a search need not know how many there are.
 const FREE: i64 = i64::MAX;
 
-/// Room for the values and their order. Free slots come last in the order, each in its own place.
+/// Room for the values and their order. Free slots come last in the order, each in its own place. The order lies at the
+/// beginning, so that an entry's address is one addition away: each step of a search waits for it.
 #[derive(Debug, Clone, PartialEq)]
+#[repr(C)]
 struct Slots {
-    keys: [i64; MAX_WINDOW_POINTS],
     order: [u8; MAX_WINDOW_POINTS],
+    keys: [i64; MAX_WINDOW_POINTS],
 }
 
 /// What an empty window reads; it has no room of its own.

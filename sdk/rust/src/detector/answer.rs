@@ -39,6 +39,7 @@ impl Answer {
     }
 
     /// A score with the band of values expected.
+    #[inline]
     pub fn push(&mut self, at: Timestamp, score: f64, low: f64, high: f64) {
         if self.low.len() != self.at.len() {
             self.begin_band();
