@@ -147,15 +147,18 @@ impl Baseline {
         };
         let band = self.band(tuning, centre, resolution);
         let (median, warming) = (centre.median, points < tuning.warm_up_points);
-        let (above, below) = (ratio(value - median, band.above), ratio(median - value, band.below));
-        let either = larger(above, below);
-        let odd = !warming && either >= 1.0;
+        // On which side it lies is as likely one as the other, so both are chosen from without a branch.
+        let up = value >= median;
+        let (deviation, half_width) = if up { (value - median, band.above) } else { (median - value, band.below) };
+        let ratio = ratio(deviation, half_width);
+        let odd = !warming && ratio >= 1.0;
         self.learn(tuning, value, odd, median, band);
-        let counted = match tuning.direction {
-            Direction::Above => above,
-            Direction::Below => below,
-            Direction::Both => either,
+        let counts = match tuning.direction {
+            Direction::Above => up,
+            Direction::Below => !up,
+            Direction::Both => true,
         };
+        let counted = if counts { ratio } else { 0.0 };
         Judgement {
             score: if warming { 0.0 } else { counted },
             low: median - band.below,
@@ -214,12 +217,11 @@ impl Baseline {
             self.unroll_flat(tuning);
         }
         let rank = self.window.push(value);
-        let gap = self.window.neighbour_gap(rank);
+        let gap = self.window.neighbour_gap(rank, value);
         if gap < self.step && gap > ROUNDING_SHARE * value.abs() {
             self.step = gap;
         }
-        let last = self.window.len() - 1;
-        if self.window.is_full() && self.window.ranked(0) == self.window.ranked(last) {
+        if self.window.is_full() && self.window.is_flat() {
             self.window.clear();
             self.flat = value;
             self.flat_points = tuning.window_points;

@@ -62,7 +62,12 @@ const fn slots_in_order() -> [u8; MAX_WINDOW_POINTS] {
 impl Slots {
     #[inline(always)]
     fn ranked(&self, rank: usize) -> f64 {
-        value_of(self.keys[usize::from(self.order[rank & SLOT_MASK]) & SLOT_MASK])
+        value_of(self.key(rank))
+    }
+
+    #[inline(always)]
+    fn key(&self, rank: usize) -> i64 {
+        self.keys[usize::from(self.order[rank & SLOT_MASK]) & SLOT_MASK]
     }
 
     /// Whether the entry of a rank comes before a key in a slot. Keys of finite values leave room for one more.
@@ -214,7 +219,7 @@ impl Window {
         let half = count / 2;
         let odd = count % 2 == 1;
         let median = if odd { slots.ranked(half) } else { middle(slots.ranked(half - 1), slots.ranked(half)) };
-        if slots.ranked(0) == slots.ranked(count - 1) {
+        if slots.key(0) == slots.key(count - 1) {
             return Some(Centre { median, mad: 0.0 });
         }
         // The deviations below the median (nearest first: ranks half-1, half-2 …) and above it (half, half+1 …) are two
@@ -247,16 +252,21 @@ impl Window {
         Some(Centre { median, mad })
     }
 
+    /// Whether all values are the same one. The window must not be empty.
+    #[inline(always)]
+    pub fn is_flat(&self) -> bool {
+        self.slots().key(0) == self.slots().key(self.length - 1)
+    }
+
     /// The smallest distance from the value of a rank to a different neighbour in rank; infinite when there is none.
     #[inline(always)]
-    pub fn neighbour_gap(&self, rank: usize) -> f64 {
-        let slots = self.slots();
-        let value = slots.ranked(rank);
+    pub fn neighbour_gap(&self, rank: usize, value: f64) -> f64 {
+        let (slots, key) = (self.slots(), key_of(value));
         let mut gap = f64::INFINITY;
-        if rank > 0 && slots.ranked(rank - 1) < value {
+        if rank > 0 && slots.key(rank - 1) < key {
             gap = value - slots.ranked(rank - 1);
         }
-        if rank + 1 < self.length && slots.ranked(rank + 1) > value {
+        if rank + 1 < self.length && slots.key(rank + 1) > key {
             gap = smaller(gap, slots.ranked(rank + 1) - value);
         }
         gap
@@ -299,9 +309,9 @@ mod tests {
         for value in [3.0, 3.0, 5.0] {
             window.push(value);
         }
-        assert_eq!(window.neighbour_gap(2), 2.0);
+        assert_eq!(window.neighbour_gap(2, 5.0), 2.0);
         let rank = window.push(4.5);
-        assert_eq!(window.neighbour_gap(rank), 0.5);
+        assert_eq!(window.neighbour_gap(rank, 4.5), 0.5);
     }
 
     proptest! {

@@ -21,7 +21,7 @@ use tandem_tests::sandbox;
 const PLUGIN: &str = "detector-robust";
 const METRIC: &str = "host.cpu.utilization";
 const ENTITY: &str = "host:bench";
-/// Rounds.
+/// Rounds; a busy machine needs more of them than a quiet one.
 const ROUNDS: usize = 25;
 /// Points before the first round: the window and three blocks of the usual range are full.
 const WARM_UP_POINTS: usize = 512;
