@@ -100,6 +100,22 @@ async fn wobble(host: Peer, stop: Arc<AtomicBool>) {
     }
 }
 
+/// Waits until a detector went on from the states that it had saved; tells what the server says of it when it does not.
+async fn goes_on_from_its_state(program: &Program, folder: &Path) {
+    let restored = async || own_metric(&program.base, "tandem_detect_restored_states_total", "detector-robust").await;
+    let began = std::time::Instant::now();
+    while restored().await <= 0.0 {
+        if began.elapsed() > Duration::from_secs(60) {
+            let page = tandem_tests::ask_text(&program.base, "/metrics").await;
+            let detect: Vec<&str> = page.lines().filter(|line| line.starts_with("tandem_detect_")).collect();
+            let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+            let tail: Vec<&str> = log.lines().rev().take(30).collect();
+            panic!("no detector goes on from its state: {detect:#?}, the log backwards: {tail:#?}");
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_moment_it_keeps_what_it_acknowledged_what_it_learned_and_its_one_incident() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -142,11 +158,7 @@ async fn killed_at_any_moment_it_keeps_what_it_acknowledged_what_it_learned_and_
             .collect();
         let lost: Vec<_> = acknowledged.difference(&kept).collect();
         assert!(lost.is_empty(), "round {round}: {} of {} lost: {lost:?}", lost.len(), acknowledged.len());
-        until("detectors go on from what they had learned", || async {
-            (own_metric(&program.base, "tandem_detect_restored_states_total", "detector-robust").await > 0.0)
-                .then_some(())
-        })
-        .await;
+        goes_on_from_its_state(&program, folder.path()).await;
         assert_eq!(own_metric(&program.base, "tandem_detect_refused_states_total", "").await, 0.0);
     }
     clients.stop.store(true, Ordering::SeqCst);

@@ -208,7 +208,7 @@ impl Driver {
             records.push((record, has_state));
         }
         open.anything_new = false;
-        self.metrics.saved.add(records.len() as u64);
+        let saved = records.len() as u64;
         let mut records = records.into_iter().peekable();
         while records.peek().is_some() {
             let part: Vec<_> = records.by_ref().take(STATES_PER_COMMIT).collect();
@@ -233,6 +233,8 @@ impl Driver {
                 tx.set_cursor(&written, position)
             })
             .await?;
+        // Only now: what is counted as saved is there after a power cut.
+        self.metrics.saved.add(saved);
         if let Some(open) = &mut self.open {
             open.written_through = open.written_through.max(position);
         }
