@@ -1,91 +1,19 @@
 //! What the tests of the whole share: targets that answer what a test says, a webhook receiver, and a client.
 
 pub mod pages;
+mod peer;
 pub mod sandbox;
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+pub use peer::{Answer, Asked, Peer};
+
+use std::time::Duration;
 use tandem_domain::http::{HttpClient, HttpGrant, HttpRequest};
 use tandem_egress::EgressClient;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
-};
 
 /// How long a test waits for something to become true before it fails; generous, because machines of CI are slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it looks.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-
-/// An HTTP server on loopback that answers every GET with a page, and keeps what is posted.
-#[derive(Clone)]
-pub struct Peer {
-    address: SocketAddr,
-    page: Arc<Mutex<String>>,
-    posted: Arc<Mutex<Vec<serde_json::Value>>>,
-}
-
-impl Peer {
-    /// Starts one.
-    pub async fn start(page: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback can be listened on");
-        let address = listener.local_addr().expect("a bound listener has an address");
-        let peer = Self { address, page: Arc::new(Mutex::new(page.into())), posted: Arc::default() };
-        let serving = peer.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let peer = serving.clone();
-                tokio::spawn(async move { peer.answer(stream).await });
-            }
-        });
-        peer
-    }
-
-    async fn answer(&self, mut stream: tokio::net::TcpStream) {
-        let mut bytes = Vec::new();
-        let mut part = [0u8; 16 << 10];
-        while let Ok(read @ 1..) = stream.read(&mut part).await {
-            bytes.extend_from_slice(&part[..read]);
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-            let length = head.lines().find_map(|line| {
-                line.to_lowercase().strip_prefix("content-length:").map(|n| n.trim().parse().unwrap_or(0))
-            });
-            if body.len() < length.unwrap_or(0) {
-                continue;
-            }
-            if head.starts_with("POST")
-                && let Ok(value) = serde_json::from_str(body)
-            {
-                self.posted.lock().unwrap_or_else(PoisonError::into_inner).push(value);
-            }
-            let page = self.page.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let answer =
-                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{page}", page.len());
-            // A client that has gone away needs no answer.
-            let _ = stream.write_all(answer.as_bytes()).await;
-            return;
-        }
-    }
-
-    /// `host:port`.
-    pub fn address(&self) -> String {
-        self.address.to_string()
-    }
-
-    /// What it answers from now on.
-    pub fn show(&self, page: &str) {
-        *self.page.lock().unwrap_or_else(PoisonError::into_inner) = page.into();
-    }
-
-    /// What was posted so far.
-    pub fn posted(&self) -> Vec<serde_json::Value> {
-        self.posted.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
 
 /// Asks a server; the status and the JSON, or null where the answer is none.
 pub async fn ask(method: &str, base: &str, path: &str, body: &str) -> Result<(u16, serde_json::Value), String> {
