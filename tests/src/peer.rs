@@ -113,6 +113,11 @@ impl Peer {
         *locked(&self.responder) = one_page(page);
     }
 
+    /// How it answers from now on.
+    pub fn respond(&self, respond: impl Fn(&Asked) -> Answer + Send + Sync + 'static) {
+        *locked(&self.responder) = Arc::new(respond);
+    }
+
     /// What it was asked so far.
     pub fn asked(&self) -> Vec<Asked> {
         locked(&self.asked).clone()

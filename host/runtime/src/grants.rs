@@ -1,5 +1,6 @@
 //! Grants are two-sided: what a plugin asks for, and what the operator gives. Only what is in both is linked.
 
+use crate::secrets::Secrets;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use tandem_domain::{Failure, FailureCode, destination::DestinationGrant, http::HttpGrant, plugin::Capability};
 
@@ -21,6 +22,8 @@ pub struct OperatorGrants {
     pub files: Vec<String>,
     /// Certificates (PEM) of an own authority for HTTP.
     pub authority_pem: Option<String>,
+    /// What takes the place of placeholders in the headers of its requests.
+    pub secrets: Secrets,
     /// The file capabilities it asks for are given as asked: bundled plugins, whose narrow reads of kernel files were
     /// reviewed with the server.
     pub trusts_declared_files: bool,
@@ -30,6 +33,7 @@ pub struct OperatorGrants {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Grants {
     pub(crate) http: HttpGrant,
+    pub(crate) secrets: Secrets,
     pub(crate) tcp: DestinationGrant,
     pub(crate) udp: DestinationGrant,
     pub(crate) files: PathGrant,
@@ -115,6 +119,7 @@ pub(crate) fn for_call(
     };
     Ok(Grants {
         http: HttpGrant { allow: of("http"), authority_pem: operator.authority_pem.clone() },
+        secrets: operator.secrets.clone(),
         tcp: destinations("tcp")?,
         udp: destinations("udp")?,
         files: PathGrant::new(of("file"))?,

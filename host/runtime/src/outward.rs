@@ -70,6 +70,14 @@ pub(crate) async fn call<'a, T: Send>(
             slot.broke(plugin, &failure, core.now(), core.chance(), false);
             Err(failure)
         }
+        Err(_) if store.data().waited() >= limit / 2 => {
+            // Its target is slow, not the guest: other targets of the same plugin must not wait for this one.
+            usage.count_timeout();
+            let failure = waited_in_vain(plugin, function, limit, store.data().waited());
+            slot.note_failure(&failure);
+            slot.went_well(core.now());
+            Err(failure)
+        }
         Err(_) => {
             usage.count_timeout();
             let failure = timed_out(plugin, function, limit, &store.data().log_tail());
@@ -77,6 +85,19 @@ pub(crate) async fn call<'a, T: Send>(
             Err(failure)
         }
     }
+}
+
+fn waited_in_vain(plugin: &Plugin, function: &str, limit: Duration, waited: Duration) -> Failure {
+    Failure::passing(
+        FailureCode::Unreachable,
+        format!(
+            "plugin {}, {function}: not done after {:.1} s, of which it waited for an answer {:.1} s; the target is slow: see \
+             whether it answers, or give it a longer timeout",
+            plugin.name(),
+            limit.as_secs_f64(),
+            waited.as_secs_f64()
+        ),
+    )
 }
 
 fn timed_out(plugin: &Plugin, function: &str, limit: Duration, last_words: &str) -> Failure {

@@ -1,6 +1,6 @@
 //! What the config says of a plugin, as the runtime takes it.
 
-use crate::config::{Config, PluginConfig};
+use crate::config::{Config, PluginConfig, SecretSource};
 use anyhow::Context;
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 use tandem_runtime::{OperatorGrants, PluginSettings, SettingsOf};
@@ -8,7 +8,7 @@ use tandem_runtime::{OperatorGrants, PluginSettings, SettingsOf};
 /// Settings by plugin name; `bundled` ones have the kernel files they ask for, others only what the config gives.
 ///
 /// # Errors
-/// When a file with certificates cannot be read.
+/// When a file with certificates or a secret cannot be read.
 pub(crate) fn settings(config: &Config, plugin_folder: &Path, bundled: bool) -> anyhow::Result<SettingsOf> {
     let mut by_name = BTreeMap::new();
     for (name, plugin) in &config.plugins {
@@ -32,6 +32,11 @@ fn of(name: &str, plugin: &PluginConfig, folder: &Path, bundled: bool) -> anyhow
         std::fs::read_to_string(path)
             .with_context(|| format!("plugins.{name}.authority: {} cannot be read", path.display()))
     });
+    let secret = |(secret, source): (&String, &SecretSource)| {
+        let value = source.read().map_err(|problem| anyhow::anyhow!("plugins.{name}.secrets.{secret}: {problem}"))?;
+        anyhow::Ok((secret.clone(), value))
+    };
+    let secrets = plugin.secrets.iter().map(secret).collect::<anyhow::Result<_>>()?;
     let unconfigured = unconfigured(name, folder, bundled);
     Ok(PluginSettings {
         config: serde_json::from_str(&plugin.config_json())?,
@@ -41,6 +46,7 @@ fn of(name: &str, plugin: &PluginConfig, folder: &Path, bundled: bool) -> anyhow
             udp: plugin.allow_udp.clone(),
             files: plugin.allow_files.clone(),
             authority_pem: authority.transpose()?,
+            secrets,
             trusts_declared_files: bundled,
         },
         memory_bytes: plugin.memory.map(|memory| memory.0),

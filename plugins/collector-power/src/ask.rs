@@ -61,7 +61,7 @@ const CONFIG_SCHEMA: &str = r#"{
   "properties": {
     "authorization": {
       "type": "string",
-      "description": "For Redfish: the value of the Authorization header, such as `Basic …`; name a secret here, not the password."
+      "description": "For Redfish: the value of the Authorization header, such as `Basic ${secret.bmc}`: name a secret here, not the password."
     }
   }
 }"#;

@@ -1,9 +1,14 @@
 //! `wasi:http/outgoing-handler`: requests are gathered whole and handed to the house's one client with the grant of the call.
 
 use super::denial::Denials;
+use crate::secrets::Secrets;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use std::{sync::Arc, time::Duration};
+use parking_lot::Mutex;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tandem_domain::{
     FailureCode,
     http::{HttpClient, HttpGrant, HttpRequest},
@@ -17,30 +22,70 @@ const MAX_ANSWER_BYTES: usize = 16 << 20;
 /// Time for an exchange when the guest does not say; the call's own deadline comes on top.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long one instance has waited for others, so that a slow target is not taken for a slow guest.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Waiting(Arc<Mutex<(Duration, Vec<Instant>)>>);
+
+impl Waiting {
+    fn begin(&self) {
+        self.0.lock().1.push(Instant::now());
+    }
+
+    /// One exchange is over; of several under way it does not matter which.
+    fn end(&self) {
+        let mut waiting = self.0.lock();
+        if let Some(since) = waiting.1.pop() {
+            waiting.0 += since.elapsed();
+        }
+    }
+
+    /// Over all exchanges, the one under way included.
+    pub(crate) fn so_far(&self) -> Duration {
+        let waiting = self.0.lock();
+        waiting.0 + waiting.1.first().map_or(Duration::ZERO, Instant::elapsed)
+    }
+}
+
 /// The way out of one instance.
 pub(crate) struct OutboundHttp {
     client: Option<Arc<dyn HttpClient>>,
     grant: HttpGrant,
+    secrets: Secrets,
     denials: Denials,
+    pub(super) waiting: Waiting,
 }
 
 type Worker = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Box<dyn Future<Output = Result<(http::Response<WasiBody>, Worker), Error>> + Send>;
 
 impl OutboundHttp {
-    pub(super) fn new(client: Option<Arc<dyn HttpClient>>, grant: HttpGrant, denials: Denials) -> Self {
-        Self { client, grant, denials }
+    pub(super) fn new(
+        client: Option<Arc<dyn HttpClient>>,
+        grant: HttpGrant,
+        secrets: Secrets,
+        denials: Denials,
+    ) -> Self {
+        Self { client, grant, secrets, denials, waiting: Waiting::default() }
     }
 }
 
 impl WasiHttpHooks for OutboundHttp {
     fn send_request(&mut self, request: http::Request<WasiBody>, options: Option<RequestOptions>, _: Worker) -> Sent {
         let (client, grant) = (self.client.clone(), self.grant.clone());
-        let denials = self.denials.clone();
+        let (denials, secrets, waiting) = (self.denials.clone(), self.secrets.clone(), self.waiting.clone());
         Box::new(async move {
             let Some(client) = client else { return Err(Error::HttpRequestDenied) };
-            let request = gather(request, options).await?;
-            let answer = client.send(&grant, request).await.map_err(|failure| {
+            let mut request = gather(request, options).await?;
+            for (_, value) in &mut request.headers {
+                *value = secrets.fill(value).map_err(|failure| {
+                    denials.note(failure);
+                    Error::HttpRequestDenied
+                })?;
+            }
+            waiting.begin();
+            let answer = client.send(&grant, request).await;
+            waiting.end();
+            let answer = answer.map_err(|failure| {
                 if failure.code != FailureCode::Refused {
                     return Error::InternalError(Some(failure.message));
                 }

@@ -8,7 +8,7 @@ use super::{
     wasi,
 };
 use crate::{MemoryBudget, UsageCounters, grants::Grants};
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tandem_domain::{Failure, http::HttpClient, ports::Query, series::SeriesId};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -74,7 +74,7 @@ impl HostState {
     ) -> Self {
         Self {
             memory: InstanceMemory::new(&context),
-            http: OutboundHttp::new(http, grants.http.clone(), denials.clone()),
+            http: OutboundHttp::new(http, grants.http.clone(), grants.secrets.clone(), denials.clone()),
             denials,
             context,
             log,
@@ -106,6 +106,11 @@ impl HostState {
     /// The last thing that was refused for want of a grant; taken by whoever reports it.
     pub(crate) fn take_denial(&mut self) -> Option<Failure> {
         self.denials.take()
+    }
+
+    /// How long this instance has waited for answers from outside.
+    pub(crate) fn waited(&self) -> Duration {
+        self.http.waiting.so_far()
     }
 
     /// Linear memory of this instance now.

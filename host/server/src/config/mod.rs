@@ -5,7 +5,7 @@ mod explain;
 mod plugins;
 
 pub use explain::ConfigError;
-pub use plugins::{Bytes, PluginConfig};
+pub use plugins::{Bytes, PluginConfig, SecretSource};
 
 use serde::Deserialize;
 use std::{

@@ -1,6 +1,7 @@
 //! What the operator says of a plugin.
 
 use serde::{Deserialize, Deserializer, de};
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// An amount of memory or disk, written as `64MiB`, `2GiB`, `512KiB` or a plain number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,40 @@ fn parse(text: &str) -> Option<Bytes> {
     (0.0..1e18).contains(&bytes).then_some(Bytes(bytes as u64))
 }
 
+/// Where the value of a secret is read from, at start: a file or a variable of the environment, never the config itself.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum SecretSource {
+    /// A file; white space around its text does not count.
+    File(PathBuf),
+    /// A variable of the server's environment.
+    Env(String),
+}
+
+impl SecretSource {
+    /// The value.
+    ///
+    /// # Errors
+    /// In words, without the value, when there is none or it cannot stand in a header.
+    pub fn read(&self) -> Result<String, String> {
+        let (place, text) = match self {
+            Self::File(path) => (
+                format!("the file {}", path.display()),
+                std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?,
+            ),
+            Self::Env(name) => (
+                format!("the variable {name}"),
+                std::env::var(name).map_err(|_| format!("the variable {name} is not set, or is no text"))?,
+            ),
+        };
+        let value = text.trim();
+        if value.is_empty() || value.chars().any(char::is_control) {
+            return Err(format!("{place} is empty or holds more than one line; give the value alone"));
+        }
+        Ok(value.to_owned())
+    }
+}
+
 /// Grants, limits and configuration of one plugin. A grant counts only for what the plugin also asks for.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -51,7 +86,9 @@ pub struct PluginConfig {
     /// Files it may read, as absolute paths; `*` matches within one segment. Bundled plugins have what they ask for.
     pub allow_files: Vec<String>,
     /// A file with certificates (PEM) of an authority of your own to trust for `allow_http`.
-    pub authority: Option<std::path::PathBuf>,
+    pub authority: Option<PathBuf>,
+    /// What `${secret.NAME}` in its configuration stands for, in the headers of its HTTP requests. It never sees the values.
+    pub secrets: BTreeMap<String, SecretSource>,
     /// The most linear memory one instance may have.
     pub memory: Option<Bytes>,
     /// Its own configuration, checked against its own schema.
