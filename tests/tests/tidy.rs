@@ -43,9 +43,10 @@ const EDGES: [(&str, &[&str]); 10] = [
 ];
 
 /// Foreign libraries that only one crate under `host/` may name.
-const OWNED: [(&str, &str); 6] = [
+const OWNED: [(&str, &str); 7] = [
     ("redb", "tandem-store"),
     ("pco", "tandem-store"),
+    ("parquet", "tandem-wire"),
     ("wasmtime", "tandem-runtime"),
     ("wasmtime-wasi", "tandem-runtime"),
     ("axum", "tandem-api"),

@@ -1,8 +1,8 @@
 //! `tandem drift`: two samples, column by column.
 
 use super::{
-    csv_columns::{Table, describe},
     offline,
+    table::{Table, describe},
 };
 use crate::bundled;
 use anyhow::bail;
@@ -21,10 +21,10 @@ const SEED: u64 = 1;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  tandem drift --reference train.csv --current today.csv --json")]
 pub(super) struct DriftCommand {
-    /// A CSV file with a header.
+    /// A CSV file with a header, or a Parquet file.
     #[arg(long)]
     reference: PathBuf,
-    /// A CSV file with the same columns.
+    /// A CSV or Parquet file with the same columns.
     #[arg(long)]
     current: PathBuf,
     /// A bundled drift metric, or a component's file; all bundled ones when absent.

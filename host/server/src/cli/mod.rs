@@ -2,12 +2,12 @@
 
 mod backtest;
 mod check;
-mod csv_columns;
 mod doctor;
 mod drift;
 mod offline;
 mod plugin;
 mod serve;
+mod table;
 
 use clap::{Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};

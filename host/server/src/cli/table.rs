@@ -1,8 +1,9 @@
-//! A CSV file as columns for drift metrics.
+//! A CSV or Parquet file as columns for drift metrics.
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use std::{collections::BTreeMap, path::Path};
 use tandem_domain::drift::{ColumnDescription, ColumnType, ColumnValues};
+use tandem_wire::parquet;
 
 /// Texts that mean missing.
 const MISSING: [&str; 6] = ["", "NA", "NaN", "nan", "null", "None"];
@@ -17,10 +18,22 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        if path.extension().is_some_and(|extension| extension == "parquet") {
-            bail!("{}: Parquet is not read by this version; convert it to CSV", path.display());
+        let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        if parquet::is_parquet(&bytes) { Self::of_parquet(path, bytes) } else { Self::of_csv(path, &bytes) }
+    }
+
+    fn of_parquet(path: &Path, bytes: Vec<u8>) -> anyhow::Result<Self> {
+        let table = parquet::read(bytes.into())
+            .with_context(|| format!("{} is no Parquet file that can be read", path.display()))?;
+        for name in &table.nested {
+            eprintln!("{}: column {name} holds more than one value a row and is left out", path.display());
         }
-        let mut reader = csv::Reader::from_path(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let order = table.columns.iter().map(|(name, _)| name.clone()).collect();
+        Ok(Self { columns: table.columns.into_iter().collect(), order })
+    }
+
+    fn of_csv(path: &Path, bytes: &[u8]) -> anyhow::Result<Self> {
+        let mut reader = csv::Reader::from_reader(bytes);
         let order: Vec<String> = reader.headers()?.iter().map(|header| header.trim().to_owned()).collect();
         let mut values: Vec<Vec<String>> = vec![Vec::new(); order.len()];
         for record in reader.records() {
