@@ -43,13 +43,15 @@ const EDGES: [(&str, &[&str]); 10] = [
 ];
 
 /// Foreign libraries that only one crate under `host/` may name.
-const OWNED: [(&str, &str); 6] = [
+const OWNED: [(&str, &str); 8] = [
     ("redb", "tandem-store"),
     ("pco", "tandem-store"),
     ("wasmtime", "tandem-runtime"),
     ("wasmtime-wasi", "tandem-runtime"),
     ("axum", "tandem-api"),
     ("reqwest", "tandem-egress"),
+    ("snap", "tandem-wire"),
+    ("twox-hash", "tandem-wire"),
 ];
 
 fn root() -> PathBuf {

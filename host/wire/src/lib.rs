@@ -1,4 +1,12 @@
 //! Other people's formats, to and from domain types. Pure: bytes in, values out, no IO.
 
+pub mod compressed;
 pub mod exposition;
+pub mod limits;
 pub mod prediction;
+mod protobuf;
+pub mod rejected;
+pub mod remote_write;
+pub mod series_key;
+#[cfg(test)]
+mod shared_data;
