@@ -101,6 +101,25 @@ impl Buckets {
         Ok(self.counts.iter().sum())
     }
 
+    /// Buckets by index, with a span for each run of neighbours.
+    fn of(counts: &BTreeMap<i64, f64>) -> Self {
+        let mut found = Self::default();
+        let mut end = 0_i64;
+        for (index, count) in counts {
+            match found.spans.last_mut() {
+                Some(span) if *index == end => span.length += 1,
+                // Indices come from 32 bit offsets and lengths; a gap beyond that is cut, and no real bucket lies there.
+                _ => {
+                    let gap = (*index - end).clamp(i32::MIN.into(), i32::MAX.into());
+                    found.spans.push(Span { offset: gap as i32, length: 1 });
+                }
+            }
+            end = *index + 1;
+            found.counts.push(*count);
+        }
+        found
+    }
+
     /// By coarser index: each step of `coarser` joins two neighbours.
     fn joined(&self, coarser: u32) -> BTreeMap<i64, f64> {
         let mut joined = BTreeMap::new();
@@ -153,6 +172,50 @@ impl NativeHistogram {
             return Err(Contradiction("a bucket lies beyond its own bounds"));
         }
         Ok(())
+    }
+
+    /// The same in a schema that is at most `finest`, neighbours joined; custom bounds stay as they are.
+    #[must_use]
+    pub fn coarsened(mut self, finest: i32) -> Self {
+        if self.schema > finest && self.schema != CUSTOM_SCHEMA {
+            let coarser = self.schema.saturating_sub(finest).min(32) as u32;
+            self.positive = Buckets::of(&self.positive.joined(coarser));
+            self.negative = Buckets::of(&self.negative.joined(coarser));
+            self.schema = finest;
+        }
+        self
+    }
+
+    /// Both together, in the coarser schema of the two; their zero buckets are joined under the wider threshold. With custom
+    /// bounds the other's buckets are added by place where both have the same bounds, and else the later one stands alone.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        if (self.schema == CUSTOM_SCHEMA) != (other.schema == CUSTOM_SCHEMA)
+            || self.custom_bounds != other.custom_bounds
+        {
+            return other.clone();
+        }
+        let schema = self.schema.min(other.schema);
+        let (one, two) = (self.clone().coarsened(schema), other.clone().coarsened(schema));
+        let side = |a: &Buckets, b: &Buckets| {
+            let mut joined = a.joined(0);
+            for (index, count) in b.joined(0) {
+                *joined.entry(index).or_default() += count;
+            }
+            Buckets::of(&joined)
+        };
+        Self {
+            schema,
+            zero_threshold: one.zero_threshold.max(two.zero_threshold),
+            zero_count: one.zero_count + two.zero_count,
+            count: one.count + two.count,
+            sum: one.sum + two.sum,
+            positive: side(&one.positive, &two.positive),
+            negative: side(&one.negative, &two.negative),
+            custom_bounds: two.custom_bounds,
+            reset: two.reset,
+            whole: one.whole && two.whole,
+        }
     }
 
     /// The histogram as classic buckets: upper bound and how much lies at or below it, ascending, ending with +Inf. It is
@@ -245,6 +308,15 @@ mod tests {
         assert_eq!(classic[2..], [(1.0, 1.0), (2.0, 8.0), (4.0, 9.0), (f64::INFINITY, 9.0)]);
         let many = histogram(8, -300, &[1.0; 600]).classic(8, 20);
         assert!(many.len() <= 24, "{}", many.len());
+    }
+
+    #[test]
+    fn histograms_add_up_in_the_coarser_schema() {
+        let sum = histogram(1, 1, &[2.0, 5.0]).plus(&histogram(0, 2, &[3.0]));
+        assert_eq!((sum.schema, sum.count, sum.zero_count), (0, 12.0, 2.0));
+        assert_eq!(sum.positive.spans, [Span { offset: 1, length: 2 }]);
+        assert_eq!(sum.positive.counts, [7.0, 3.0]);
+        assert_eq!(sum.check(), Ok(()));
     }
 
     #[test]

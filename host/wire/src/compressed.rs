@@ -1,7 +1,7 @@
 //! Bodies out of their compression, held to a limit before memory is asked for.
 
 use flate2::bufread::MultiGzDecoder;
-use std::io::Read;
+use std::{borrow::Cow, io::Read};
 
 /// What snappy can make of one byte at the most: a copy of 64 bytes takes three. A length header that claims more lies.
 const MAX_SNAPPY_EXPANSION: usize = 22;
@@ -23,6 +23,28 @@ pub enum CompressionError {
         /// In bytes.
         limit: usize,
     },
+    /// Another compression; answered with 415.
+    #[error("content encoding {0:?} is not taken; send gzip or none")]
+    Unknown(String),
+}
+
+/// Opens a body by its header `Content-Encoding`, for the formats that come plain or as gzip.
+///
+/// # Errors
+/// When it is damaged, longer than `limit` bytes, or of another encoding.
+pub fn open_encoded<'b>(
+    content_encoding: Option<&str>,
+    body: &'b [u8],
+    limit: usize,
+) -> Result<Cow<'b, [u8]>, CompressionError> {
+    let encoding = content_encoding.unwrap_or_default().trim();
+    if encoding.eq_ignore_ascii_case("gzip") {
+        return open_gzip(body, limit).map(Cow::Owned);
+    }
+    if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+        return Err(CompressionError::Unknown(encoding.to_owned()));
+    }
+    if body.len() > limit { Err(CompressionError::TooLong { limit }) } else { Ok(Cow::Borrowed(body)) }
 }
 
 /// Opens a snappy block (not the framed format). Its length header is checked before anything is allocated.

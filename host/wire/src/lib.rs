@@ -1,8 +1,12 @@
 //! Other people's formats, to and from domain types. Pure: bytes in, values out, no IO.
 
+pub mod classic;
 pub mod compressed;
+mod described;
 pub mod exposition;
 pub mod limits;
+pub mod log_entry;
+pub mod otlp;
 pub mod prediction;
 mod protobuf;
 pub mod rejected;

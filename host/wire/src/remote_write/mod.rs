@@ -18,7 +18,6 @@ mod tests;
 pub use body::{Exemplar, Metadata, SeriesRow, WriteBody};
 pub use decode::{decode, open};
 pub use encode::{OutgoingSeries, encode};
-pub use histogram::{CLASSIC_BUCKETS, CLASSIC_SCHEMA, classic_series};
 pub use negotiate::{Protocol, Unsupported, Written};
 
 use crate::compressed::CompressionError;

@@ -1,7 +1,9 @@
 //! Recorded bodies, bodies of our own in both protocols, and hostile ones.
 
 use super::*;
-use crate::{limits::WireLimits, protobuf::Writer, rejected::Reason, series_key::KeySeed, shared_data};
+use crate::{
+    classic::classic_series, limits::WireLimits, protobuf::Writer, rejected::Reason, series_key::KeySeed, shared_data,
+};
 use proptest::prelude::*;
 use std::collections::HashSet;
 use tandem_domain::{
