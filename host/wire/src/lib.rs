@@ -4,6 +4,7 @@ pub mod classic;
 pub mod compressed;
 mod described;
 pub mod exposition;
+pub mod influx;
 pub mod limits;
 pub mod log_entry;
 pub mod otlp;
