@@ -102,7 +102,7 @@ impl Buckets {
     }
 
     /// Buckets by index, with a span for each run of neighbours.
-    fn of(counts: &BTreeMap<i64, f64>) -> Self {
+    pub fn of(counts: &BTreeMap<i64, f64>) -> Self {
         let mut found = Self::default();
         let mut end = 0_i64;
         for (index, count) in counts {

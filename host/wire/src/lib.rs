@@ -1,5 +1,6 @@
 //! Other people's formats, to and from domain types. Pure: bytes in, values out, no IO.
 
+pub mod alertmanager;
 pub mod classic;
 pub mod compressed;
 mod described;
@@ -15,3 +16,5 @@ pub mod remote_write;
 pub mod series_key;
 #[cfg(test)]
 mod shared_data;
+pub mod statsd;
+pub mod syslog;
