@@ -5,12 +5,43 @@
 //! secret seed: a chance meeting of two series is out of reach (one in 10^22 for 10^8 series), and without the seed nobody
 //! can make one.
 
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hash, Hasher},
+};
 use twox_hash::XxHash3_128;
 
 /// A series' labels as a number. Labels in another order give another key: of one series there may be several keys, of one
 /// key there is one series.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeriesKey(pub u128);
+
+impl Hash for SeriesKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // It is a hash with a secret seed already, so that half of it tells buckets apart.
+        state.write_u64(self.0 as u64);
+    }
+}
+
+/// A map by key that does not hash the hash again.
+pub type KeyMap<V> = HashMap<SeriesKey, V, BuildHasherDefault<KeyHasher>>;
+
+/// The hasher of [`KeyMap`]: passes on what a key gives.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        // Keys do not come this way; what does is still told apart.
+        self.0 = bytes.iter().fold(self.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    }
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}
 
 /// What keys are made with: drawn at random once for the life of the process, so that keys never go to disk.
 #[derive(Debug, Clone, Copy)]

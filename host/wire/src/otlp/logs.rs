@@ -132,6 +132,9 @@ impl Converter<'_> {
     }
 
     fn begin(&mut self, sender: &Resource<'_>) {
+        // A resource without records is forgotten, so that a body of nothing else takes no memory.
+        let used = self.batch.entries.last().map_or(0, |(resource, _)| *resource as usize + 1);
+        self.batch.resources.truncate(used);
         let info = resource::info(sender, self.limits);
         self.host = info.labels.get("host_name").unwrap_or_default().to_owned();
         self.service = info.target.job.clone();

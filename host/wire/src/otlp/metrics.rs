@@ -232,8 +232,11 @@ impl Converter<'_> {
         self.latest = None;
     }
 
-    /// Tells the resource itself, at the moment of its latest point.
+    /// Tells the resource itself, at the moment of its latest point; one without points is forgotten.
     fn end(&mut self) {
+        if self.latest.is_none() {
+            self.batch.resources.pop();
+        }
         let (Some(info), Some(at)) = (self.batch.resources.last(), self.latest) else { return };
         let known = !info.target.job.is_empty() || !info.target.instance.is_empty();
         if info.labels.is_empty() || !known {
