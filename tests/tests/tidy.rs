@@ -43,7 +43,7 @@ const EDGES: [(&str, &[&str]); 10] = [
 ];
 
 /// Foreign libraries that only one crate under `host/` may name.
-const OWNED: [(&str, &str); 7] = [
+const OWNED: [(&str, &str); 9] = [
     ("redb", "tandem-store"),
     ("pco", "tandem-store"),
     ("parquet", "tandem-wire"),
@@ -51,6 +51,8 @@ const OWNED: [(&str, &str); 7] = [
     ("wasmtime-wasi", "tandem-runtime"),
     ("axum", "tandem-api"),
     ("reqwest", "tandem-egress"),
+    ("snap", "tandem-wire"),
+    ("twox-hash", "tandem-wire"),
 ];
 
 fn root() -> PathBuf {

@@ -12,6 +12,7 @@ pub mod failure;
 pub mod finding;
 pub mod frame;
 pub mod graph;
+pub mod histogram;
 pub mod http;
 pub mod incident;
 pub mod meaning;

@@ -72,7 +72,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn note(&mut self, example: impl FnOnce() -> String) {
+    pub(crate) fn note(&mut self, example: impl FnOnce() -> String) {
         if self.count == 0 {
             self.first = example();
         }

@@ -56,7 +56,8 @@ pub(crate) async fn scrape(
             ),
         ));
     }
-    let page = exposition::parse(&answer.body)
+    let format = exposition::Format::of(content_type(&answer.headers));
+    let page = exposition::parse(&answer.body, format)
         .map_err(|error| Failure::passing(FailureCode::Malformed, format!("{}: {error}", endpoint.url)))?;
     let mut rejections = Rejections::default();
     if page.rejected > 0 {
@@ -70,14 +71,27 @@ pub(crate) async fn scrape(
             page.samples.len()
         )));
     }
-    let samples = page.samples.into_iter().map(|sample| {
-        let (target, series) = match endpoint.config.honor_labels {
-            true => honored(sample.series, visited),
-            false => (None, sample.series),
+    let mut samples = Vec::with_capacity(page.samples.len());
+    for sample in &page.samples {
+        let series = match page.describe(sample) {
+            Ok(series) => series,
+            Err(rejected) => {
+                rejections.lines.note(|| format!("line {}: {}", rejected.line, rejected.reason));
+                continue;
+            }
         };
-        Sample { target, series, at: sample.at.unwrap_or(now), value: sample.value }
-    });
-    Ok(Visit { samples: samples.collect(), rejections, ..Visit::default() })
+        let (target, series) = match endpoint.config.honor_labels {
+            true => honored(series, visited),
+            false => (None, series),
+        };
+        samples.push(Sample { target, series, at: sample.at.unwrap_or(now), value: sample.value });
+    }
+    Ok(Visit { samples, rejections, ..Visit::default() })
+}
+
+fn content_type(headers: &[(String, Vec<u8>)]) -> Option<&str> {
+    let (_, value) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"))?;
+    std::str::from_utf8(value).ok()
 }
 
 /// The target that a series' own `job` and `instance` name, when it is another than the visited one, and the series without

@@ -1,5 +1,21 @@
 //! Other people's formats, to and from domain types. Pure: bytes in, values out, no IO.
 
+pub mod alertmanager;
+pub mod classic;
+pub mod compressed;
+mod described;
 pub mod exposition;
+pub mod influx;
+pub mod limits;
+pub mod log_entry;
+pub mod otlp;
 pub mod parquet;
 pub mod prediction;
+mod protobuf;
+pub mod rejected;
+pub mod remote_write;
+pub mod series_key;
+#[cfg(test)]
+mod shared_data;
+pub mod statsd;
+pub mod syslog;

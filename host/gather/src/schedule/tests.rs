@@ -170,7 +170,7 @@ fn scraping(config: serde_json::Value) -> Assignment {
 #[tokio::test]
 async fn what_is_rejected_is_told_in_the_targets_state_and_counted() {
     let folder = tempfile::tempdir().expect("a folder");
-    let text = "good 1\ntomorrow 1 86400.0\nlate 1 0.5\nwide{a=\"1\",b=\"2\"} 1\nno sample\n";
+    let text = "good 1\ntomorrow 1 86400000\nlate 1 500\nwide{a=\"1\",b=\"2\"} 1\nno sample\n";
     let ports = ports(folder.path(), vec![page(text), page("good 1\n")]);
     let assignment = scraping(serde_json::json!({"job": "j", "targets": ["h:1"], "label_limit": 1}));
     let mut known = Known::default();

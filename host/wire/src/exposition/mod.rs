@@ -1,34 +1,52 @@
 //! The Prometheus text format 0.0.4 and OpenMetrics 1.0, as exporters give them.
 //!
-//! One bad line costs that line: it is rejected with its number and the reason, and the rest counts. Only a page without a
-//! single good line is refused as a whole. Formats: Prometheus' "Exposition formats" page and the OpenMetrics 1.0 text.
+//! [`parse`] is for scraping: one bad line costs that line, is counted and told with its number and reason, and the rest
+//! counts; only a page without a single good line is refused as a whole. Labels stay text until [`Page::describe`], so that
+//! a series known by its key costs neither memory nor checks. [`check`] is the verdict by the letter of the specification.
+//!
+//! The two formats differ where they look alike (a moment is milliseconds in one and seconds in the other), so the caller
+//! passes which one the exporter says it sends. Formats: Prometheus' "Exposition formats" page and OpenMetrics 1.0.
 
-mod line;
-
-pub use line::MAX_LABELS;
+mod family;
+mod lexer;
+mod sample;
+mod strict;
+mod strict_family;
+mod strict_histogram;
+mod strict_text;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-use tandem_domain::{
-    Timestamp,
-    series::{MetricType, SeriesDescription},
-};
+pub use lexer::MAX_LABELS;
+pub use sample::{Exemplar, Sample};
+pub use strict::{Fault, Verdict, check};
+
+use family::Families;
+use tandem_domain::series::SeriesDescription;
 
 /// Longest line, in bytes; a longer one is no series but something else.
 const MAX_LINE_BYTES: usize = 1 << 16;
+/// Samples of one page: a kube-state-metrics of the largest clusters has half of it. What follows is rejected.
+const MAX_SAMPLES: usize = 4_000_000;
 /// Rejected lines that are told one by one; all are counted.
 const MAX_TOLD_REJECTIONS: usize = 20;
 
-/// One sample of a page.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sample {
-    /// Its series.
-    pub series: SeriesDescription,
-    /// Its value; NaN is a value here.
-    pub value: f64,
-    /// When the exporter says it was taken.
-    pub at: Option<Timestamp>,
+/// What the exporter says it sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// Text 0.0.4 or 1.0.0: moments are milliseconds.
+    #[default]
+    Text,
+    /// OpenMetrics 1.0: moments are seconds.
+    OpenMetrics,
+}
+
+impl Format {
+    /// By the header `Content-Type`; anything but OpenMetrics is read as text, as exporters often forget to say.
+    pub fn of(content_type: Option<&str>) -> Self {
+        let media = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        if media.eq_ignore_ascii_case("application/openmetrics-text") { Self::OpenMetrics } else { Self::Text }
+    }
 }
 
 /// A line that could not be used.
@@ -42,15 +60,14 @@ pub struct Rejection {
 
 /// A page as parsed.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Page {
+pub struct Page<'p> {
     /// In the page's order.
-    pub samples: Vec<Sample>,
+    pub samples: Vec<Sample<'p>>,
     /// The first rejected lines.
     pub rejections: Vec<Rejection>,
     /// How many lines were rejected.
     pub rejected: usize,
-    /// Families the page declares or shows.
-    pub families: usize,
+    families: Families<'p>,
 }
 
 /// The page is none.
@@ -63,34 +80,45 @@ pub struct NotAPage {
     pub reason: String,
 }
 
-#[derive(Default)]
-struct Family {
-    metric_type: Option<MetricType>,
-    unit: String,
+impl Page<'_> {
+    /// Families the page declares or shows.
+    pub fn families(&self) -> usize {
+        self.families.len()
+    }
+
+    /// The series of a sample of this page, with the type and unit its family declares.
+    ///
+    /// # Errors
+    /// When a label is given twice.
+    pub fn describe(&self, sample: &Sample<'_>) -> Result<SeriesDescription, Rejection> {
+        let (metric, labels) = sample.named().map_err(|reason| Rejection { line: sample.line as usize, reason })?;
+        let (metric_type, unit) = self.families.of(&metric);
+        Ok(SeriesDescription { metric, metric_type, unit: unit.to_owned(), labels })
+    }
+
+    fn reject(&mut self, line: usize, reason: String) {
+        self.rejected += 1;
+        if self.rejections.len() < MAX_TOLD_REJECTIONS {
+            self.rejections.push(Rejection { line, reason });
+        }
+    }
 }
 
-/// Parses a page of either format.
+/// Parses a page of either format, line by line.
 ///
 /// # Errors
 /// When no line of a page that is not empty is a sample or a comment of the format.
-pub fn parse(page: &[u8]) -> Result<Page, NotAPage> {
+pub fn parse(page: &[u8], format: Format) -> Result<Page<'_>, NotAPage> {
     let mut parsed = Page::default();
-    let mut families: HashMap<String, Family> = HashMap::new();
-    let mut understood = 0;
-    for (index, raw) in page.split(|byte| *byte == b'\n').enumerate() {
+    let mut understood = 0_usize;
+    for (index, raw) in lines(page).enumerate() {
         let number = index + 1;
-        let mut reject = |reason: String| {
-            parsed.rejected += 1;
-            if parsed.rejections.len() < MAX_TOLD_REJECTIONS {
-                parsed.rejections.push(Rejection { line: number, reason });
-            }
-        };
         if raw.len() > MAX_LINE_BYTES {
-            reject(format!("longer than {MAX_LINE_BYTES} bytes"));
+            parsed.reject(number, format!("longer than {MAX_LINE_BYTES} bytes"));
             continue;
         }
         let Ok(text) = std::str::from_utf8(raw) else {
-            reject("not UTF-8".into());
+            parsed.reject(number, "not UTF-8".into());
             continue;
         };
         let text = text.trim_matches([' ', '\t', '\r']);
@@ -102,83 +130,39 @@ pub fn parse(page: &[u8]) -> Result<Page, NotAPage> {
             break;
         }
         if let Some(comment) = text.strip_prefix('#') {
-            understood += usize::from(note(comment, &mut families));
+            understood += usize::from(parsed.families.note(comment));
             continue;
         }
-        match line::parse(text) {
-            Ok(line) => {
+        if parsed.samples.len() >= MAX_SAMPLES {
+            parsed.reject(number, format!("beyond {MAX_SAMPLES} samples"));
+            continue;
+        }
+        match Sample::parse(text, format, number as u32) {
+            Ok(sample) => {
                 understood += 1;
-                let (family, metric_type) = family_of(&line.metric, &mut families);
-                let unit = family.unit.clone();
-                let series = SeriesDescription { metric: line.metric, metric_type, unit, labels: line.labels };
-                parsed.samples.push(Sample { series, value: line.value, at: line.at });
+                parsed.families.show(sample.series);
+                parsed.samples.push(sample);
             }
-            Err(reason) => reject(reason),
+            Err(reason) => parsed.reject(number, reason),
         }
     }
     match parsed.rejections.first() {
         Some(first) if understood == 0 => Err(NotAPage { line: first.line, reason: first.reason.clone() }),
-        _ => {
-            parsed.families = families.len();
-            Ok(parsed)
-        }
+        _ => Ok(parsed),
     }
 }
 
-/// Takes in a `# TYPE`, `# UNIT` or `# HELP` line; whether it is one.
-fn note(comment: &str, families: &mut HashMap<String, Family>) -> bool {
-    let mut words = comment.split_whitespace();
-    let (keyword, Some(name)) = (words.next().unwrap_or_default(), words.next()) else { return false };
-    let rest = words.next().unwrap_or_default();
-    match keyword {
-        "TYPE" => {
-            let family = families.entry(name.to_owned()).or_default();
-            family.metric_type = Some(match rest {
-                "counter" => MetricType::Counter,
-                "gauge" | "stateset" => MetricType::Gauge,
-                "histogram" | "gaugehistogram" => MetricType::Histogram,
-                "summary" => MetricType::Summary,
-                "info" => MetricType::Info,
-                _ => MetricType::Unknown,
-            });
-            true
+/// The lines of a page, without their ends.
+fn lines(page: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(page);
+    std::iter::from_fn(move || {
+        let bytes = rest?;
+        if let Some(end) = memchr::memchr(b'\n', bytes) {
+            rest = Some(&bytes[end + 1..]);
+            Some(&bytes[..end])
+        } else {
+            rest = None;
+            Some(bytes)
         }
-        "UNIT" => {
-            families.entry(name.to_owned()).or_default().unit = rest.to_owned();
-            true
-        }
-        "HELP" => {
-            families.entry(name.to_owned()).or_default();
-            true
-        }
-        _ => false,
-    }
-}
-
-/// The family of a sample: its own name, or its name without the suffix of a part that the family's type has.
-fn family_of<'f>(metric: &str, families: &'f mut HashMap<String, Family>) -> (&'f Family, MetricType) {
-    let parts: [(&str, &[MetricType]); 7] = [
-        ("_bucket", &[MetricType::Histogram]),
-        ("_gcount", &[MetricType::Histogram]),
-        ("_gsum", &[MetricType::Histogram]),
-        ("_count", &[MetricType::Histogram, MetricType::Summary]),
-        ("_sum", &[MetricType::Histogram, MetricType::Summary]),
-        ("_total", &[MetricType::Counter]),
-        ("_info", &[MetricType::Info]),
-    ];
-    let of_part = parts.iter().find_map(|(suffix, types)| {
-        let base = metric.strip_suffix(suffix)?;
-        let declared = families.get(base)?.metric_type?;
-        types.contains(&declared).then(|| base.to_owned())
-    });
-    let created = || {
-        let base = metric.strip_suffix("_created")?;
-        families.get(base)?.metric_type.map(|_| base.to_owned())
-    };
-    let of_created = if of_part.is_none() { created() } else { None };
-    let is_created = of_created.is_some();
-    let name = of_part.or(of_created).unwrap_or_else(|| metric.to_owned());
-    let family = families.entry(name).or_default();
-    let metric_type = if is_created { MetricType::Gauge } else { family.metric_type.unwrap_or(MetricType::Unknown) };
-    (family, metric_type)
+    })
 }
