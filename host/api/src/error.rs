@@ -2,12 +2,15 @@
 
 use axum::{
     Json,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use tandem_domain::{Failure, FailureCode};
 use utoipa::ToSchema;
+
+/// When to come again, in seconds: longer than a commit takes, shorter than senders' queues last.
+const RETRY_AFTER_SECONDS: &str = "5";
 
 /// The closed set of error codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -21,6 +24,14 @@ pub(crate) enum ErrorCode {
     NotFound,
     /// The thing is in a state in which this makes no sense.
     Conflict,
+    /// The body is longer than is taken.
+    PayloadTooLarge,
+    /// The body is of a kind that is not taken here.
+    UnsupportedMediaType,
+    /// The body did not arrive in time.
+    RequestTimeout,
+    /// There is no room at present; send it again later.
+    TooManyRequests,
     /// A part that is needed does not answer at present; try again.
     Unavailable,
     /// A fault in Tandem; the log has more.
@@ -34,6 +45,10 @@ impl ErrorCode {
             ErrorCode::Forbidden => StatusCode::FORBIDDEN,
             ErrorCode::NotFound => StatusCode::NOT_FOUND,
             ErrorCode::Conflict => StatusCode::CONFLICT,
+            ErrorCode::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ErrorCode::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            ErrorCode::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -122,6 +137,10 @@ impl IntoResponse for ApiError {
             tracing::error!(code = ?self.code, "{detail}");
         }
         let body = ErrorBody { error: ErrorDetail { code: self.code, message: self.message, hint: self.hint } };
-        (self.code.status(), Json(body)).into_response()
+        let mut answer = (self.code.status(), Json(body)).into_response();
+        if matches!(self.code, ErrorCode::TooManyRequests | ErrorCode::Unavailable) {
+            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
+        answer
     }
 }

@@ -4,6 +4,7 @@
 mod access;
 mod console;
 mod error;
+mod ingest;
 mod observe;
 mod paging;
 mod routes;
@@ -11,6 +12,7 @@ mod state;
 mod time;
 
 pub use access::{Access, Permission, Principal};
+pub use ingest::IngestBudget;
 pub use observe::MetricsPage;
 pub use routes::{openapi, router};
 pub use state::{ApiState, Readiness};

@@ -37,6 +37,10 @@ pub struct ApiState {
     pub targets: Arc<dyn DeploymentTargets>,
     /// Takes pushed payloads.
     pub receiver: Arc<tandem_gather::Receiver>,
+    /// Takes bodies of senders.
+    pub sent: Arc<tandem_gather::sent::SentReceiver>,
+    /// Memory for bodies under way.
+    pub ingest: crate::IngestBudget,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Whether the server is ready.

@@ -31,6 +31,12 @@ pub enum Door {
     Collect,
     /// A payload was pushed to a collector plugin.
     Push,
+    /// A Prometheus-compatible sender writes remotely.
+    RemoteWrite,
+    /// A sender of OpenTelemetry's protocol.
+    Otlp,
+    /// A sender of Influx' line protocol.
+    Influx,
 }
 
 /// The state of one target, visible in the API.

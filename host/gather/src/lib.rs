@@ -10,6 +10,7 @@ mod period;
 mod push;
 mod schedule;
 mod scrape;
+pub mod sent;
 
 pub use config::{CollectConfig, ScrapeConfig, check_targets};
 pub use intake::Recorded;

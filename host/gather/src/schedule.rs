@@ -131,7 +131,8 @@ impl Gather {
             .write(move |tx| {
                 for earlier in tx.scan::<TargetStatus>(.., usize::MAX)? {
                     let still = statuses.iter().any(|status| status.info.key == earlier.info.key);
-                    if !still && earlier.door != Door::Push {
+                    // What is sent here is not configured here.
+                    if !still && matches!(earlier.door, Door::Scrape | Door::Collect) {
                         tx.remove::<TargetStatus>(&(earlier.info.key.job, earlier.info.key.instance))?;
                     }
                 }

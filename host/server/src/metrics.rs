@@ -7,7 +7,7 @@ use tandem_domain::{
     plugin::{PluginState, PluginStatus},
     ports::PluginCatalogue,
 };
-use tandem_gather::GatherMetrics;
+use tandem_gather::{GatherMetrics, sent::SentMetrics};
 use tandem_mlops::MlopsMetrics;
 use tandem_runtime::MemoryBudget;
 use tandem_store::Store;
@@ -16,6 +16,7 @@ use tandem_store::Store;
 pub(crate) struct OwnMetrics {
     pub(crate) store: Store,
     pub(crate) gather: Arc<GatherMetrics>,
+    pub(crate) sent: Arc<SentMetrics>,
     pub(crate) aiops: ChainMetrics,
     pub(crate) mlops: MlopsMetrics,
     pub(crate) catalogue: Arc<dyn PluginCatalogue>,
@@ -25,9 +26,10 @@ pub(crate) struct OwnMetrics {
 impl MetricsPage for OwnMetrics {
     fn render(&self) -> String {
         let mut page = String::new();
-        for (name, help, value) in self.gather.read() {
+        for (name, help, value) in self.gather.read().into_iter().chain(self.sent.read()) {
             single(&mut page, name, "counter", help, value);
         }
+        rejected(&mut page, &self.sent);
         let store = self.store.metrics();
         single(&mut page, "tandem_store_commits_total", "counter", "Commits, one fsync each", store.commits);
         single(&mut page, "tandem_store_changes_total", "counter", "Changes in those commits", store.changes);
@@ -67,6 +69,14 @@ impl MetricsPage for OwnMetrics {
 fn single(page: &mut String, name: &str, kind: &str, help: &str, value: u64) {
     // Writing to a string cannot fail.
     let _ = writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+}
+
+fn rejected(page: &mut String, sent: &SentMetrics) {
+    let name = "tandem_sent_rejected_total";
+    let _ = writeln!(page, "# HELP {name} Items of senders' bodies that were not kept\n# TYPE {name} counter");
+    for (reason, count) in sent.rejected() {
+        let _ = writeln!(page, "{name}{{reason=\"{reason}\"}} {count}");
+    }
 }
 
 fn rooms(page: &mut String, samples: Vec<MetricSample>) {

@@ -9,14 +9,17 @@ use crate::{
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tandem_aiops::{Chain, ChainConfig, Ports};
-use tandem_api::{Access, ApiState, Readiness};
+use tandem_api::{Access, ApiState, IngestBudget, Readiness};
 use tandem_domain::{
     http::HttpClient,
     ports::{Collectors, PluginCatalogue},
     time::Clock,
 };
 use tandem_egress::EgressClient;
-use tandem_gather::{CollectConfig, Gather, GatherMetrics, GatherPorts, Receiver};
+use tandem_gather::{
+    CollectConfig, Gather, GatherMetrics, GatherPorts, Receiver,
+    sent::{SentMetrics, SentReceiver},
+};
 use tandem_mlops::{Mlops, MlopsPorts};
 use tandem_runtime::{FolderWatch, MemoryBudget, PluginSource, Runtime, RuntimeOptions};
 use tandem_store::{Store, StoreOptions};
@@ -118,6 +121,7 @@ impl Server {
         let mut tasks = Tasks::new();
         let stop = tasks.stop_signal();
         let gather_metrics = Arc::new(GatherMetrics::default());
+        let sent_metrics = Arc::new(SentMetrics::default());
         let ports = GatherPorts {
             store: store.clone(),
             http: http.clone(),
@@ -171,11 +175,14 @@ impl Server {
             metrics: Arc::new(OwnMetrics {
                 store: store.clone(),
                 gather: gather_metrics,
+                sent: sent_metrics.clone(),
                 aiops: aiops_metrics,
                 mlops: mlops_metrics,
                 catalogue: catalogue.clone(),
                 budget,
             }),
+            sent: Arc::new(SentReceiver::new(store.clone(), clock.clone(), sent_metrics)),
+            ingest: IngestBudget::default(),
             store: store.clone(),
             catalogue,
             targets: Arc::new(runtime.clone()),

@@ -14,7 +14,7 @@ use std::{
 };
 use tandem_domain::{
     LogRecord, Record,
-    series::{SampleBatch, Series, SeriesDescription, SeriesId},
+    series::{MetricType, SampleBatch, Series, SeriesDescription, SeriesId},
     target::TargetKey,
 };
 
@@ -206,7 +206,9 @@ impl<'t> WriteTx<'t> {
     ) -> Result<SeriesId, WriteError> {
         let identity = series::identity(target, description);
         if let Some(bytes) = self.raw_get(series::IDENTITY, &identity)? {
-            return Ok(SeriesId(number(&bytes)?));
+            let id = number(&bytes)?;
+            self.describe_anew(id, description)?;
+            return Ok(SeriesId(id));
         }
         let id = self.next_id("series")?;
         self.raw_put(series::IDENTITY, identity, Some(id.to_bytes()));
@@ -215,6 +217,22 @@ impl<'t> WriteTx<'t> {
         self.put(&Series { id: SeriesId(id), target: target.clone(), description: description.clone() })?;
         self.append(&NewSeries { series: SeriesId(id), target: target.clone() })?;
         Ok(SeriesId(id))
+    }
+
+    /// Type and unit are no part of a series' identity: a sender may declare them after the first samples. What is declared
+    /// later counts, and the series is told as new again, so that mappers see it.
+    fn describe_anew(&mut self, id: u64, description: &SeriesDescription) -> Result<(), WriteError> {
+        if description.metric_type == MetricType::Unknown {
+            return Ok(());
+        }
+        let Some(mut known) = self.get::<Series>(&id)? else { return Ok(()) };
+        if (known.description.metric_type, &known.description.unit) == (description.metric_type, &description.unit) {
+            return Ok(());
+        }
+        known.description = description.clone();
+        self.put(&known)?;
+        self.append(&NewSeries { series: known.id, target: known.target })?;
+        Ok(())
     }
 
     /// Appends samples; they are readable after the commit.

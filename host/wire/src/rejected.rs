@@ -33,6 +33,10 @@ pub enum Reason {
     BadTime,
     /// An increment without what it adds to, or older than that.
     OutOfOrder,
+    /// It lies further in the future than clocks differ.
+    TooNew,
+    /// It lies further in the past than is taken.
+    TooOld,
 }
 
 impl Reason {
@@ -51,6 +55,8 @@ impl Reason {
             Self::Unsupported => "unsupported",
             Self::BadTime => "bad_time",
             Self::OutOfOrder => "out_of_order",
+            Self::TooNew => "too_new",
+            Self::TooOld => "too_old",
         }
     }
 }

@@ -11,6 +11,7 @@ mod hooks;
 mod incidents;
 mod plugins;
 mod predictions;
+mod senders;
 mod series;
 mod targets;
 mod verdict;
@@ -86,6 +87,11 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(guarded(Deploy, routes!(deployments::abort)))
         .routes(guarded(Read, routes!(verdict::all)))
         .routes(guarded(Ingest, routes!(hooks::receive)))
+        .routes(guarded(Ingest, routes!(senders::remote_write)))
+        .routes(guarded(Ingest, routes!(senders::otlp_metrics)))
+        .routes(guarded(Ingest, routes!(senders::otlp_logs)))
+        .routes(guarded(Ingest, routes!(senders::influx_v1)))
+        .routes(guarded(Ingest, routes!(senders::influx_v2)))
 }
 
 /// The OpenAPI document, made from the handlers.

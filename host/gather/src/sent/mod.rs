@@ -1,0 +1,127 @@
+//! What senders post over HTTP in other people's formats: remote write, OTLP, Influx' lines. A body is decoded, its series
+//! are found by key or registered, and its samples are committed before the sender is answered. Who sends is a target like
+//! one that is scraped, by the labels `job` and `instance`, so that a series means the same by whichever door it came.
+
+mod influx;
+mod log_events;
+mod otlp;
+mod remote_write;
+mod series;
+mod tally;
+#[cfg(test)]
+mod tests;
+
+pub use remote_write::RemoteWritten;
+pub use tally::SentMetrics;
+
+use parking_lot::Mutex;
+use series::KnownSeries;
+use std::sync::Arc;
+use tandem_domain::{series::SeriesDescription, target::TargetKey, time::Clock};
+use tandem_store::{Store, WriteError};
+use tandem_wire::{
+    compressed::CompressionError,
+    limits::WireLimits,
+    otlp::{Accumulator, OtlpError},
+    rejected::Rejections,
+    remote_write::{self as wire_remote_write, Unsupported},
+    series_key::KeySeed,
+};
+
+/// A body was not taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum SentError {
+    /// Longer than a limit (413).
+    #[error("{0}")]
+    TooLong(String),
+    /// Of a kind that is not taken (415).
+    #[error("{0}")]
+    Unsupported(String),
+    /// It can never be taken (400).
+    #[error("{0}")]
+    Malformed(String),
+    /// Nothing of it was kept, and it may be sent again (503).
+    #[error(transparent)]
+    Store(#[from] WriteError),
+}
+
+impl From<CompressionError> for SentError {
+    fn from(error: CompressionError) -> Self {
+        let told = error.to_string();
+        match error {
+            CompressionError::TooLong { .. } => Self::TooLong(told),
+            CompressionError::Unknown(_) => Self::Unsupported(told),
+            CompressionError::Damaged { .. } => Self::Malformed(told),
+        }
+    }
+}
+
+impl From<Unsupported> for SentError {
+    fn from(error: Unsupported) -> Self {
+        Self::Unsupported(error.to_string())
+    }
+}
+
+impl From<wire_remote_write::WriteError> for SentError {
+    fn from(error: wire_remote_write::WriteError) -> Self {
+        match error {
+            wire_remote_write::WriteError::Compression(error) => error.into(),
+            other => Self::Malformed(other.to_string()),
+        }
+    }
+}
+
+impl From<OtlpError> for SentError {
+    fn from(error: OtlpError) -> Self {
+        let told = error.to_string();
+        match error {
+            OtlpError::ContentType(_) => Self::Unsupported(told),
+            OtlpError::TooLong { .. } => Self::TooLong(told),
+            OtlpError::NoRequest(_) => Self::Malformed(told),
+        }
+    }
+}
+
+/// What became of a body.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Samples that were kept.
+    pub samples: u64,
+    /// What was not, and why; it can never be.
+    pub rejections: Rejections,
+}
+
+/// Takes bodies in. Many at a time; each is committed as a whole.
+pub struct SentReceiver {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    seed: KeySeed,
+    limits: WireLimits,
+    known: KnownSeries,
+    increments: Mutex<Accumulator>,
+    metrics: Arc<SentMetrics>,
+}
+
+impl SentReceiver {
+    /// A receiver that knows no series yet.
+    pub fn new(store: Store, clock: Arc<dyn Clock>, metrics: Arc<SentMetrics>) -> Self {
+        Self {
+            store,
+            clock,
+            seed: KeySeed(rand::random()),
+            limits: WireLimits::default(),
+            known: KnownSeries::default(),
+            increments: Mutex::default(),
+            metrics,
+        }
+    }
+}
+
+/// Whose a series is by its labels, and the series without them.
+fn of_sender(series: SeriesDescription) -> (TargetKey, SeriesDescription) {
+    let named = |name: &str| series.labels.get(name).unwrap_or_default().to_owned();
+    let key = TargetKey { job: named("job"), instance: named("instance") };
+    let others = series.labels.iter().filter(|(name, _)| !["job", "instance"].contains(name));
+    let labels = others.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    (key, SeriesDescription { labels, ..series })
+}

@@ -1,0 +1,117 @@
+//! OpenTelemetry's protocol over HTTP: metrics, and logs as events.
+
+use super::{
+    SentError, SentReceiver, Taken,
+    remote_write::part,
+    series::{Body, Newcomer},
+};
+use tandem_domain::{series::SeriesDescription, target::Door};
+use tandem_wire::{
+    classic::classic_series,
+    compressed::open_encoded,
+    otlp::{self, Accumulator, Counting, Encoding, HistogramRow, Options, ResourceInfo, SampleRow},
+    rejected::Rejection,
+    series_key::SeriesKey,
+};
+
+/// How long the total of a silent series of increments is remembered, in milliseconds: longer than the longest interval that
+/// senders export at. It begins anew then, which reads as a restart.
+const FORGET_INCREMENTS_MILLIS: i64 = 3_600_000;
+
+impl SentReceiver {
+    /// Takes metrics in: what is good of them, durably, before this returns.
+    ///
+    /// # Errors
+    /// When the body is refused as a whole, or the store cannot be written; nothing of it is kept then.
+    pub async fn otlp_metrics(
+        &self,
+        encoding: Encoding,
+        content_encoding: Option<&str>,
+        posted: &[u8],
+    ) -> Result<Taken, SentError> {
+        let opened = open_encoded(content_encoding, posted, self.limits.decompressed_bytes)?;
+        let batch = otlp::decode_metrics(encoding, &opened, &Options::default(), self.seed, &self.limits)?;
+        let mut rejections = batch.rejections;
+        let mut body = Body::default();
+        {
+            let mut increments = self.increments.lock();
+            increments.forget_before(self.clock.now().plus_millis(-FORGET_INCREMENTS_MILLIS));
+            for row in batch.samples {
+                if let Err(rejection) = self.sample(row, &batch.resources, &mut increments, &mut body) {
+                    rejections.add(rejection, 1);
+                }
+            }
+            for row in batch.histograms {
+                if let Err(rejection) = self.histogram(row, &batch.resources, &mut increments, &mut body) {
+                    rejections.add(rejection, 1);
+                }
+            }
+        }
+        let samples = self.commit(Door::Otlp, body, &mut rejections).await?;
+        Ok(Taken { samples, rejections })
+    }
+
+    fn sample(
+        &self,
+        row: SampleRow,
+        resources: &[ResourceInfo],
+        increments: &mut Accumulator,
+        body: &mut Body,
+    ) -> Result<(), Rejection> {
+        let value = match row.counting {
+            Counting::Total => row.value,
+            Counting::Increment { .. } => increments.add(row.key, row.at, row.value)?,
+        };
+        let newcomer = || newcomer(row.key, &resources[row.resource as usize], row.series);
+        body.sample(&self.known, row.key, row.at, value, newcomer);
+        Ok(())
+    }
+
+    fn histogram(
+        &self,
+        row: HistogramRow,
+        resources: &[ResourceInfo],
+        increments: &mut Accumulator,
+        body: &mut Body,
+    ) -> Result<(), Rejection> {
+        let histogram = match row.counting {
+            Counting::Total => row.histogram,
+            Counting::Increment { .. } => increments.add_histogram(row.key, row.at, row.histogram)?,
+        };
+        let resource = &resources[row.resource as usize];
+        let mut scratch = Vec::new();
+        for (suffix, bound, value) in classic_series(&histogram) {
+            let part = part(&row.series, suffix, &bound);
+            // Two resources may send the same series: the key is over the target too.
+            let whose = [("job", resource.target.job.as_str()), ("instance", resource.target.instance.as_str())];
+            let name = [("__name__", part.metric.as_str())];
+            let pairs = name.into_iter().chain(whose).chain(part.labels.iter());
+            let key = self.seed.of_pairs(pairs, &mut scratch);
+            body.sample(&self.known, key, row.at, value, || newcomer(key, resource, part));
+        }
+        Ok(())
+    }
+
+    /// Takes logs in as events of the services and machines that wrote them.
+    ///
+    /// # Errors
+    /// As [`SentReceiver::otlp_metrics`].
+    pub async fn otlp_logs(
+        &self,
+        encoding: Encoding,
+        content_encoding: Option<&str>,
+        posted: &[u8],
+    ) -> Result<Taken, SentError> {
+        let opened = open_encoded(content_encoding, posted, self.limits.decompressed_bytes)?;
+        let now = self.clock.now();
+        let batch = otlp::decode_logs(encoding, &opened, now, &self.limits)?;
+        let kept = batch.entries.len() as u64;
+        self.log_entries(batch.resources, batch.entries, now).await?;
+        self.metrics.taken(Door::Otlp, kept, &batch.rejections);
+        Ok(Taken { samples: kept, rejections: batch.rejections })
+    }
+}
+
+fn newcomer(key: SeriesKey, resource: &ResourceInfo, series: SeriesDescription) -> Newcomer {
+    Newcomer { key, target: resource.target.clone(), target_labels: resource.labels.clone(), series }
+}

@@ -1,0 +1,319 @@
+//! From the rows of a body to series numbers: known ones by key, new ones registered in the transaction that keeps their
+//! samples.
+
+use super::{SentReceiver, of_sender};
+use crate::{intake, limits};
+use parking_lot::{Mutex, RwLock};
+use std::collections::{BTreeSet, HashMap};
+use tandem_domain::{
+    Timestamp,
+    series::{Labels, MetricType, SampleBatch, SeriesDescription, SeriesId},
+    target::{Door, TargetInfo, TargetKey, TargetStatus},
+};
+use tandem_store::{WriteError, WriteTx};
+use tandem_wire::{
+    rejected::{Reason, Rejections},
+    series_key::{KeyMap, SeriesKey},
+};
+
+/// Series known by key at the most: some 100 bytes each, and what is not known is looked up in the store.
+const MAX_KNOWN_SERIES: usize = 4_000_000;
+/// How often it is written down that a target still sends, in milliseconds: as often as a scrape would tell.
+const TELL_EVERY_MILLIS: i64 = 15_000;
+/// Families whose declared type is remembered; a large fleet has some ten thousand.
+const MAX_FAMILIES: usize = 100_000;
+/// Suffixes by which series of a family are named.
+const FAMILY_SUFFIXES: [&str; 5] = ["_bucket", "_sum", "_count", "_total", "_info"];
+
+/// What was met before.
+#[derive(Default)]
+pub(super) struct KnownSeries {
+    ids: RwLock<KeyMap<(SeriesId, u32)>>,
+    senders: Mutex<Senders>,
+    families: Mutex<Families>,
+}
+
+/// Targets by number, and when each was last told.
+#[derive(Default)]
+struct Senders {
+    numbers: HashMap<TargetKey, u32>,
+    list: Vec<Sender>,
+}
+
+struct Sender {
+    key: TargetKey,
+    labels: Labels,
+    told_at: Timestamp,
+}
+
+/// What senders declare of families, and the keys of series that came before their declaration.
+#[derive(Default)]
+struct Families {
+    declared: HashMap<String, (MetricType, String)>,
+    undeclared: HashMap<String, Vec<SeriesKey>>,
+}
+
+/// One series of a body with its samples.
+pub(super) struct Row {
+    pub key: SeriesKey,
+    /// Which of the columns are its own.
+    pub samples: std::ops::Range<usize>,
+}
+
+/// A series met for the first time.
+pub(super) struct Newcomer {
+    pub key: SeriesKey,
+    pub target: TargetKey,
+    /// What is known of the target beside its key.
+    pub target_labels: Labels,
+    pub series: SeriesDescription,
+}
+
+impl Newcomer {
+    /// From a series with `job` and `instance` among its labels. Prometheus gives `up` the labels of the target and no others.
+    pub(super) fn of(key: SeriesKey, series: SeriesDescription) -> Self {
+        let (target, series) = of_sender(series);
+        let target_labels = if series.metric == "up" { series.labels.clone() } else { Labels::default() };
+        Self { key, target, target_labels, series }
+    }
+}
+
+/// A body ready to be committed.
+#[derive(Default)]
+pub(super) struct Body {
+    pub rows: Vec<Row>,
+    pub newcomers: Vec<Newcomer>,
+    pub at: Vec<Timestamp>,
+    pub value: Vec<f64>,
+    places: KeyMap<usize>,
+}
+
+impl Body {
+    /// Columns whose rows come next.
+    pub(super) fn of(at: Vec<Timestamp>, value: Vec<f64>) -> Self {
+        Self { at, value, ..Self::default() }
+    }
+
+    /// Adds a row over the columns; `newcomer` is asked when its key was never met.
+    pub(super) fn row(
+        &mut self,
+        known: &KnownSeries,
+        key: SeriesKey,
+        samples: std::ops::Range<usize>,
+        newcomer: impl FnOnce() -> Newcomer,
+    ) {
+        self.rows.push(Row { key, samples });
+        if !self.places.contains_key(&key) && !known.has(key) {
+            self.places.insert(key, self.newcomers.len());
+            self.newcomers.push(newcomer());
+        }
+    }
+
+    /// Adds one sample as a row of its own.
+    pub(super) fn sample(
+        &mut self,
+        known: &KnownSeries,
+        key: SeriesKey,
+        at: Timestamp,
+        value: f64,
+        newcomer: impl FnOnce() -> Newcomer,
+    ) {
+        let place = self.at.len();
+        self.at.push(at);
+        self.value.push(value);
+        self.row(known, key, place..place + 1, newcomer);
+    }
+}
+
+/// What is settled before the transaction.
+struct Settled {
+    batch: SampleBatch,
+    /// Samples of newcomers: index of the newcomer, moment, value.
+    of_newcomers: Vec<(usize, Timestamp, f64)>,
+    senders: BTreeSet<u32>,
+}
+
+impl KnownSeries {
+    /// Whether a key was met.
+    pub(super) fn has(&self, key: SeriesKey) -> bool {
+        self.ids.read().contains_key(&key)
+    }
+
+    /// Notes what is declared of a family. Series that came before are met anew, so that they are described anew.
+    pub(super) fn declare(&self, family: &str, metric_type: MetricType, unit: &str) {
+        let mut families = self.families.lock();
+        if families.declared.get(family).is_some_and(|(known, u)| *known == metric_type && u == unit)
+            || (families.declared.len() >= MAX_FAMILIES && !families.declared.contains_key(family))
+        {
+            return;
+        }
+        families.declared.insert(family.to_owned(), (metric_type, unit.to_owned()));
+        let mut ids = self.ids.write();
+        for key in families.undeclared.remove(family).into_iter().flatten() {
+            ids.remove(&key);
+        }
+    }
+
+    /// Gives a series the type and unit of its family; what has none is remembered for when it is declared.
+    fn typed(&self, newcomer: &mut Newcomer) {
+        if newcomer.series.metric_type != MetricType::Unknown {
+            return;
+        }
+        let metric = &newcomer.series.metric;
+        let stems = FAMILY_SUFFIXES.iter().filter_map(|suffix| metric.strip_suffix(suffix));
+        let names: Vec<&str> = [metric.as_str()].into_iter().chain(stems).collect();
+        let mut families = self.families.lock();
+        if let Some((metric_type, unit)) = names.iter().find_map(|name| families.declared.get(*name)) {
+            (newcomer.series.metric_type, newcomer.series.unit) = (*metric_type, unit.clone());
+            return;
+        }
+        if families.undeclared.len() < MAX_FAMILIES {
+            for name in names {
+                families.undeclared.entry(name.to_owned()).or_default().push(newcomer.key);
+            }
+        }
+    }
+
+    fn settle(&self, body: &Body, now: Timestamp, rejections: &mut Rejections) -> Settled {
+        let mut settled = Settled { batch: SampleBatch::default(), of_newcomers: Vec::new(), senders: BTreeSet::new() };
+        settled.batch.series.reserve(body.at.len());
+        settled.batch.at.reserve(body.at.len());
+        settled.batch.value.reserve(body.at.len());
+        let (newest, oldest) =
+            (now.plus_millis(limits::MAX_FUTURE_MILLIS), now.plus_millis(-limits::MAX_COLLECTED_AGE_MILLIS));
+        let ids = self.ids.read();
+        let mut last_sender = None;
+        for row in &body.rows {
+            let known = ids.get(&row.key).copied();
+            let samples = body.at[row.samples.clone()].iter().zip(&body.value[row.samples.clone()]);
+            for (at, value) in samples {
+                if *at > newest {
+                    rejections.note(Reason::TooNew, 1, || {
+                        format!("a sample lies {} s in the future; set the sender's clock", at.millis_since(now) / 1000)
+                    });
+                } else if *at < oldest {
+                    rejections.note(Reason::TooOld, 1, || {
+                        format!("a sample is {} s old; at most a week is taken", now.millis_since(*at) / 1000)
+                    });
+                } else if let Some((id, sender)) = known {
+                    settled.batch.push(id, *at, *value);
+                    if last_sender != Some(sender) {
+                        settled.senders.insert(sender);
+                        last_sender = Some(sender);
+                    }
+                } else if let Some(place) = body.places.get(&row.key) {
+                    settled.of_newcomers.push((*place, *at, *value));
+                }
+            }
+        }
+        settled
+    }
+
+    /// Numbers of newcomers' targets.
+    fn numbered(&self, newcomers: &[Newcomer]) -> Vec<u32> {
+        let mut senders = self.senders.lock();
+        let number = |newcomer: &Newcomer| {
+            let Senders { numbers, list } = &mut *senders;
+            let number = *numbers.entry(newcomer.target.clone()).or_insert_with(|| {
+                list.push(Sender { key: newcomer.target.clone(), labels: Labels::default(), told_at: Timestamp::MIN });
+                (list.len() - 1) as u32
+            });
+            let sender = &mut list[number as usize];
+            if !newcomer.target_labels.is_empty() && sender.labels != newcomer.target_labels {
+                // What the mappers are shown of the target has changed.
+                (sender.labels, sender.told_at) = (newcomer.target_labels.clone(), Timestamp::MIN);
+            }
+            number
+        };
+        newcomers.iter().map(number).collect()
+    }
+
+    /// The targets that are to be told again.
+    fn to_tell(&self, senders: &BTreeSet<u32>, now: Timestamp) -> Vec<(TargetKey, Labels)> {
+        let mut known = self.senders.lock();
+        let mut due = Vec::new();
+        for number in senders {
+            let sender = &mut known.list[*number as usize];
+            if sender.told_at == Timestamp::MIN || now.millis_since(sender.told_at) >= TELL_EVERY_MILLIS {
+                sender.told_at = now;
+                due.push((sender.key.clone(), sender.labels.clone()));
+            }
+        }
+        due
+    }
+
+    fn remember(&self, met: Vec<(SeriesKey, SeriesId, u32)>) {
+        let mut ids = self.ids.write();
+        for (key, id, sender) in met {
+            if ids.len() < MAX_KNOWN_SERIES {
+                ids.insert(key, (id, sender));
+            }
+        }
+    }
+}
+
+/// The status of a target that sends, on top of what was known of it.
+fn told(
+    tx: &mut WriteTx<'_>,
+    target: TargetKey,
+    labels: Labels,
+    door: Door,
+    now: Timestamp,
+) -> Result<Option<TargetStatus>, WriteError> {
+    let key = (target.job.clone(), target.instance.clone());
+    let earlier = tx.get::<TargetStatus>(&key)?;
+    // A target that is scraped or collected tells of itself.
+    if earlier.as_ref().is_some_and(|status| matches!(status.door, Door::Scrape | Door::Collect)) {
+        return Ok(None);
+    }
+    let known = earlier.as_ref().map(|status| status.info.labels.clone()).unwrap_or_default();
+    let info = TargetInfo { key: target, labels: if labels.is_empty() { known } else { labels } };
+    let mut status = intake::unvisited(info, door, None);
+    (status.last_attempt_at, status.last_success_at) = (Some(now), Some(now));
+    Ok(Some(status))
+}
+
+impl SentReceiver {
+    /// Commits a body: its newcomers, its samples, and that its targets send. Answers how many samples were kept.
+    pub(super) async fn commit(
+        &self,
+        door: Door,
+        mut body: Body,
+        rejections: &mut Rejections,
+    ) -> Result<u64, WriteError> {
+        let now = self.clock.now();
+        body.newcomers.iter_mut().for_each(|newcomer| self.known.typed(newcomer));
+        let numbers = self.known.numbered(&body.newcomers);
+        let Settled { mut batch, of_newcomers, mut senders } = self.known.settle(&body, now, rejections);
+        senders.extend(numbers.iter().copied());
+        let kept = (batch.len() + of_newcomers.len()) as u64;
+        if kept == 0 && body.newcomers.is_empty() {
+            return Ok(0);
+        }
+        let tell = self.known.to_tell(&senders, now);
+        let newcomers = body.newcomers;
+        let met = self
+            .store
+            .write(move |tx| {
+                let mut met = Vec::with_capacity(newcomers.len());
+                // Targets first, so that whoever sees a new series finds what is known of its target.
+                for (target, labels) in tell {
+                    if let Some(status) = told(tx, target, labels, door, now)? {
+                        tx.put(&status)?;
+                    }
+                }
+                for (newcomer, sender) in newcomers.iter().zip(numbers) {
+                    met.push((newcomer.key, tx.register_series(&newcomer.target, &newcomer.series)?, sender));
+                }
+                for (place, at, value) in of_newcomers {
+                    batch.push(met[place].1, at, value);
+                }
+                tx.append_samples(&batch)?;
+                Ok(met)
+            })
+            .await?;
+        self.known.remember(met);
+        self.metrics.taken(door, kept, rejections);
+        Ok(kept)
+    }
+}

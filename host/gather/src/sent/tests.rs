@@ -1,0 +1,178 @@
+//! Bodies of real senders into a store.
+
+use super::*;
+use std::path::PathBuf;
+use tandem_domain::{
+    Timestamp,
+    series::{MetricType, Points, Series},
+    target::{Door, TargetStatus},
+};
+use tandem_store::StoreOptions;
+use tandem_wire::{
+    otlp::Encoding,
+    remote_write::{OutgoingSeries, Protocol, STALE_NAN, encode},
+};
+
+struct Fixed(i64);
+
+impl Clock for Fixed {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0)
+    }
+}
+
+struct Scene {
+    receiver: SentReceiver,
+    store: Store,
+    _folder: tempfile::TempDir,
+}
+
+fn scene(now: i64) -> Scene {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path(), StoreOptions::default()).expect("a store");
+    let receiver = SentReceiver::new(store.clone(), Arc::new(Fixed(now)), Arc::default());
+    Scene { receiver, store, _folder: folder }
+}
+
+impl Scene {
+    fn series(&self) -> Vec<Series> {
+        self.store.read().expect("a snapshot").scan::<Series>(.., usize::MAX).expect("read")
+    }
+
+    fn points(&self, metric: &str) -> Points {
+        let id = self.series().into_iter().find(|series| series.description.metric == metric).expect("it is there").id;
+        self.store.read().expect("a snapshot").points(id, Timestamp::MIN, Timestamp::MAX).expect("read")
+    }
+}
+
+const NOW: i64 = 1_790_000_000_000;
+
+fn outgoing<'a>(labels: &[(&'a str, &'a str)], at: &[Timestamp], value: &[f64]) -> OutgoingSeries<'a> {
+    let samples = at.iter().copied().zip(value.iter().copied()).collect();
+    OutgoingSeries { labels: labels.to_vec(), samples, histograms: Vec::new(), exemplars: Vec::new(), metadata: None }
+}
+
+async fn write(scene: &Scene, protocol: Protocol, series: &[OutgoingSeries<'_>]) -> RemoteWritten {
+    let body = encode(protocol, series).expect("it can be written");
+    let content_type = protocol.headers()[0].1;
+    scene.receiver.remote_write(Some(content_type), Some("snappy"), &body).await.expect("taken")
+}
+
+#[tokio::test]
+async fn a_series_is_its_target_s_and_one_whichever_version_and_order_it_comes_in() {
+    let scene = scene(NOW);
+    let sorted = [("__name__", "load"), ("cpu", "0"), ("instance", "a:1"), ("job", "node")];
+    let shuffled = [("cpu", "0"), ("job", "node"), ("__name__", "load"), ("instance", "a:1")];
+    let up = [("__name__", "up"), ("instance", "a:1"), ("job", "node"), ("rack", "7")];
+    let (first, second) = ([Timestamp(NOW - 30_000), Timestamp(NOW - 15_000)], [Timestamp(NOW)]);
+    let end = [Timestamp(NOW + 15_000)];
+    let stale = [f64::from_bits(STALE_NAN)];
+    let done =
+        write(&scene, Protocol::V1, &[outgoing(&sorted, &first, &[1.0, 2.0]), outgoing(&up, &second, &[1.0])]).await;
+    assert_eq!((done.written.samples, done.rejections.total()), (3, 0));
+    write(&scene, Protocol::V2, &[outgoing(&shuffled, &second, &[3.0])]).await;
+    write(&scene, Protocol::V1, &[outgoing(&sorted, &end, &stale)]).await;
+    let points = scene.points("load");
+    assert_eq!(points.at.iter().map(|at| at.0 - NOW).collect::<Vec<_>>(), [-30_000, -15_000, 0, 15_000]);
+    assert_eq!(points.value[..3], [1.0, 2.0, 3.0]);
+    assert_eq!(points.value[3].to_bits(), STALE_NAN, "the end of a series keeps its bits");
+    let kept = scene.series();
+    assert_eq!(kept.len(), 2);
+    assert!(kept.iter().all(|series| series.target.job == "node" && series.target.instance == "a:1"));
+    assert_eq!(kept[0].description.labels.iter().collect::<Vec<_>>(), [("cpu", "0")]);
+    let status = scene.store.read().expect("a snapshot").get::<TargetStatus>(&("node".into(), "a:1".into()));
+    let status = status.expect("read").expect("the target is told");
+    assert_eq!((status.door, status.info.labels.get("rack")), (Door::RemoteWrite, Some("7")));
+}
+
+#[tokio::test]
+async fn what_can_never_be_kept_costs_itself_and_is_counted() {
+    let scene = scene(NOW);
+    let good = [("__name__", "good"), ("job", "j")];
+    let nameless = [("job", "j")];
+    let (now, far) = ([Timestamp(NOW)], [Timestamp(NOW + 86_400_000)]);
+    let done = write(
+        &scene,
+        Protocol::V2,
+        &[outgoing(&good, &now, &[1.0]), outgoing(&nameless, &now, &[1.0]), outgoing(&good, &far, &[1.0])],
+    )
+    .await;
+    assert_eq!((done.written.samples, done.rejections.total()), (1, 2));
+    let told = done.rejections.sentence().expect("told");
+    assert!(told.contains("no_name 1") && told.contains("too_new 1"), "{told}");
+    let refused = scene.receiver.remote_write(None, None, b"not snappy").await.expect_err("refused");
+    assert!(matches!(refused, SentError::Malformed(_)), "{refused}");
+    let refused = scene.receiver.remote_write(Some("text/plain"), None, b"").await.expect_err("refused");
+    assert!(matches!(refused, SentError::Unsupported(_)), "{refused}");
+    assert_eq!(scene.series().len(), 1);
+}
+
+#[tokio::test]
+async fn increments_are_added_up_and_the_resource_is_the_target() {
+    let scene = scene(NOW);
+    let body = |at: i64| {
+        format!(
+            r#"{{"resourceMetrics":[{{"resource":{{"attributes":[
+                {{"key":"service.name","value":{{"stringValue":"chat"}}}},
+                {{"key":"service.instance.id","value":{{"stringValue":"chat-0"}}}},
+                {{"key":"host.name","value":{{"stringValue":"n1"}}}}]}},
+              "scopeMetrics":[{{"metrics":[{{"name":"requests","sum":{{"aggregationTemporality":1,"isMonotonic":true,
+                "dataPoints":[{{"asInt":"5","startTimeUnixNano":"{}","timeUnixNano":"{}"}}]}}}}]}}]}}]}}"#,
+            (at - 1_000) * 1_000_000,
+            at * 1_000_000
+        )
+    };
+    for at in [NOW - 2_000, NOW - 1_000, NOW] {
+        scene.receiver.otlp_metrics(Encoding::Json, None, body(at).as_bytes()).await.expect("taken");
+    }
+    assert_eq!(scene.points("requests_total").value, [5.0, 10.0, 15.0]);
+    let series = scene.series();
+    let requests = series.iter().find(|series| series.description.metric == "requests_total").expect("there");
+    assert_eq!((requests.target.job.as_str(), requests.target.instance.as_str()), ("chat", "chat-0"));
+    assert_eq!(requests.description.metric_type, MetricType::Counter);
+    let status = scene.store.read().expect("a snapshot").get::<TargetStatus>(&("chat".into(), "chat-0".into()));
+    assert_eq!(status.expect("read").expect("told").info.labels.get("host_name"), Some("n1"));
+}
+
+#[tokio::test]
+async fn lines_are_kept_and_bad_ones_named() {
+    let scene = scene(NOW);
+    let lines = format!("cpu,host=n1 usage=0.5,idle=99i {}\nno line\n", NOW / 1000);
+    let taken = scene.receiver.influx(Some("s"), None, lines.as_bytes()).await.expect("taken");
+    assert_eq!((taken.samples, taken.rejections.total()), (2, 1));
+    assert_eq!(scene.points("cpu_idle").value, [99.0]);
+    assert!(matches!(scene.receiver.influx(Some("weeks"), None, b"").await, Err(SentError::Malformed(_))));
+}
+
+/// What a real Prometheus posted, when it is at hand: nothing lost, nothing twice.
+#[tokio::test]
+async fn recorded_remote_writes_are_kept_whole() {
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let shared = std::env::var("TANDEM_SHARED").map_or_else(|_| beside(), PathBuf::from);
+    let folder = shared.join("data/captures/remote_write");
+    let Ok(entries) = std::fs::read_dir(&folder) else {
+        println!("{} is not at hand (TANDEM_SHARED): the recorded bodies were not tested", folder.display());
+        return;
+    };
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "pb"));
+    files.sort();
+    assert!(!files.is_empty(), "{} holds no bodies", folder.display());
+    let limits = WireLimits::default();
+    let (mut now, mut samples) = (i64::MIN, 0);
+    for file in &files {
+        let body = wire_remote_write::open(&std::fs::read(file).expect("read"), &limits).expect("opened");
+        let decoded = wire_remote_write::decode(Protocol::V1, &body, KeySeed(1), &limits).expect("decoded");
+        now = decoded.at.iter().map(|at| at.0).max().unwrap_or(now).max(now);
+    }
+    let scene = scene(now);
+    for file in &files {
+        let body = std::fs::read(file).expect("read");
+        let done = scene.receiver.remote_write(None, Some("snappy"), &body).await.expect("taken");
+        assert!(done.rejections.is_empty(), "{:?}", done.rejections.sentence());
+        samples += done.written.samples;
+    }
+    assert_eq!((samples, scene.series().len()), (41_712, 1_352));
+    let typed = scene.series().iter().filter(|s| s.description.metric_type != MetricType::Unknown).count();
+    assert!(typed > 1_000, "only {typed} series have the type that the sender declared");
+}
