@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::{
-    classic::classic_series, limits::WireLimits, protobuf::Writer, rejected::Reason, series_key::KeySeed, shared_data,
+    classic::classic_series, families::FamilyTable, limits::WireLimits, protobuf::Writer, rejected::Reason,
+    series_key::KeySeed, shared_data, split_target,
 };
 use proptest::prelude::*;
 use std::collections::HashSet;
@@ -64,6 +65,14 @@ fn recorded_bodies_give_exactly_what_their_sender_counted() {
     if files.is_empty() {
         return;
     }
+    let mut families = FamilyTable::default();
+    for (_, packed) in &files {
+        let bytes = open(packed, &WireLimits::default()).expect("snappy");
+        for metadata in &read(Protocol::V1, &bytes).metadata {
+            families.note(metadata);
+        }
+    }
+    let mut declared = 0;
     let (mut samples, mut metadata, mut stale) = (0, 0, 0);
     let (mut keys, mut described, mut names) = (HashSet::new(), HashSet::new(), HashSet::new());
     for (name, packed) in files {
@@ -74,13 +83,18 @@ fn recorded_bodies_give_exactly_what_their_sender_counted() {
         metadata += body.metadata.len();
         stale += body.stale_markers;
         for row in &body.series {
-            let description = body.describe(row, &WireLimits::default()).expect("good labels");
+            let mut description = body.describe(row, &WireLimits::default()).expect("good labels");
+            families.describe(&mut description);
+            declared += usize::from(description.metric_type != MetricType::Unknown);
+            let (target, inside) = split_target(description.clone());
+            assert!(!target.job.is_empty() && inside.labels.get("instance").is_none());
             names.insert(description.metric.clone());
             keys.insert(row.key);
             described.insert(description);
         }
     }
     assert_eq!((samples, metadata, stale), (41_712, 7_152, 8));
+    assert!(declared > samples / 2, "{declared} of {samples} are of a declared type");
     assert_eq!((keys.len(), described.len(), names.len()), (1_352, 1_352, 641));
 }
 
