@@ -98,6 +98,28 @@ fn recorded_bodies_give_exactly_what_their_sender_counted() {
     assert_eq!((keys.len(), described.len(), names.len()), (1_352, 1_352, 641));
 }
 
+/// Written by Google's protobuf library in Python from Prometheus' own `types.proto`.
+const SECOND: &[u8] = include_bytes!("fixtures/remote_write_2.pb");
+
+#[test]
+fn a_body_of_another_protobuf_library_is_read_field_by_field() {
+    let body = read(Protocol::V2, SECOND);
+    assert!(body.rejections.is_empty(), "{:?}", body.rejections);
+    assert_eq!(
+        (body.at.as_slice(), body.stale_markers),
+        ([Timestamp(1_700_000_000_000), Timestamp(-15)].as_slice(), 1)
+    );
+    assert_eq!(body.exemplars, outgoing()[0].exemplars);
+    let [first, second] = body.series.as_slice() else { panic!("{:?}", body.series) };
+    assert_eq!(body.pairs(first), Ok(outgoing()[0].labels.clone()));
+    assert_eq!(first.metadata.map(|metadata| (metadata.help, metadata.unit)), Some(("How many.", "requests")));
+    assert_eq!((first.started_at, second.started_at), (Some(Timestamp(1_699_990_000_000)), Some(Timestamp(7))));
+    assert_eq!(body.histograms[0], (Timestamp(-5), NativeHistogram { schema: -1, ..native(true) }));
+    let (at, custom) = &body.histograms[1];
+    assert_eq!((at.0, custom.schema, custom.whole), (9, -53, false));
+    assert_eq!(custom.classic(2, 64), [(0.5, 1.0), (1.0, 1.5), (f64::INFINITY, 2.5)]);
+}
+
 #[test]
 fn both_protocols_carry_samples_histograms_exemplars_and_metadata_there_and_back() {
     for protocol in [Protocol::V1, Protocol::V2] {
