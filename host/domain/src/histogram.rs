@@ -11,6 +11,9 @@ pub const CUSTOM_SCHEMA: i32 = -53;
 /// The coarsest and the finest exponential schema.
 pub const SCHEMAS: std::ops::RangeInclusive<i32> = -4..=8;
 
+/// Powers of two that a float can reach, either way.
+const FLOAT_EXPONENTS: f64 = 1_080.0;
+
 /// What is known of a counter's restart before this value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -153,6 +156,11 @@ impl NativeHistogram {
         if !(self.zero_threshold >= 0.0 && self.zero_count >= 0.0 && self.count >= 0.0) {
             return Err(Contradiction("a count or the zero bucket's width is below zero"));
         }
+        // Beyond the range of a float there is nothing to count, and indices of 32 bits would fill memory when joined.
+        let last = (FLOAT_EXPONENTS * f64::from(self.schema).exp2()) as i64 + 1;
+        if [&self.positive, &self.negative].iter().any(|side| side.indexed().any(|(index, _)| index.abs() > last)) {
+            return Err(Contradiction("a bucket lies beyond all numbers"));
+        }
         // Computed counts are off by rounding; observations of NaN are counted and lie in no bucket.
         if self.whole && positive + negative + self.zero_count > self.count {
             return Err(Contradiction("its buckets hold more than its count"));
@@ -172,6 +180,11 @@ impl NativeHistogram {
             return Err(Contradiction("a bucket lies beyond its own bounds"));
         }
         Ok(())
+    }
+
+    /// How many buckets it has, but for that around zero.
+    pub fn buckets(&self) -> usize {
+        self.positive.counts.len() + self.negative.counts.len()
     }
 
     /// The same in a schema that is at most `finest`, neighbours joined; custom bounds stay as they are.
@@ -234,13 +247,13 @@ impl NativeHistogram {
             found.push((f64::INFINITY, self.count));
             return found;
         }
-        let mut coarser = (self.schema - finest).max(0) as u32;
+        let mut coarser = self.schema.saturating_sub(finest).clamp(0, 32) as u32;
         let filled = |coarser| self.positive.joined(coarser).len() + self.negative.joined(coarser).len();
         // At 2^-32 all buckets of one side are one.
         while coarser < 32 && filled(coarser) > most.max(2) {
             coarser += 1;
         }
-        let schema = self.schema - coarser as i32;
+        let schema = self.schema.saturating_sub(coarser as i32);
         let mut add = |lower: f64, upper: f64, count: f64| {
             if found.last().is_none_or(|(last, _)| *last < lower) && lower.is_finite() {
                 found.push((lower, total));

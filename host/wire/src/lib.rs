@@ -5,6 +5,7 @@ pub mod classic;
 pub mod compressed;
 mod described;
 pub mod exposition;
+pub mod families;
 pub mod influx;
 pub mod limits;
 pub mod log_entry;
@@ -17,5 +18,7 @@ pub mod remote_write;
 pub mod series_key;
 #[cfg(test)]
 mod shared_data;
+
+pub use described::split_target;
 pub mod statsd;
 pub mod syslog;

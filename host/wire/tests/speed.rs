@@ -42,7 +42,10 @@ fn remote_write_bodies_are_decoded_fast() {
     let limits = WireLimits::default();
     let seed = KeySeed(0x5eed);
     for (protocol, samples) in [(Protocol::V1, 1), (Protocol::V1, 10), (Protocol::V2, 1), (Protocol::V2, 10)] {
+        let begun = Instant::now();
         let bodies = bodies(protocol, samples);
+        let written = (SERIES as f64 * samples as f64) / begun.elapsed().as_secs_f64() / 1e6;
+        println!("{protocol:?}, {samples} samples a series: written at {written:.2} M samples/s, texts and all");
         let mut known: KeyMap<u64> = KeyMap::default();
         let (mut seen, mut bytes, mut opening) = (0_u64, 0_usize, 0.0);
         let mut sum = 0_u64;
@@ -93,4 +96,12 @@ fn metrics_pages_are_parsed_fast() {
         keys ^= parsed.samples.iter().fold(0, |all, sample| all ^ sample.key(KeySeed(1)).0);
     }
     println!("pages: {:.2} M samples/s with keys ({keys})", 2.0 / begun.elapsed().as_secs_f64());
+    let begun = Instant::now();
+    let mut labels = 0;
+    for _ in 0..200 {
+        let parsed = parse(page.as_bytes(), Format::Text).expect("a page");
+        let described = parsed.samples.iter().map(|sample| parsed.describe(sample).expect("described"));
+        labels += described.map(|series| series.labels.len()).sum::<usize>();
+    }
+    println!("pages: {:.2} M samples/s with every series described ({labels})", 0.2 / begun.elapsed().as_secs_f64());
 }

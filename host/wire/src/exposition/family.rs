@@ -1,21 +1,11 @@
 //! What a page declares of its metric families.
 
+use crate::families::part_of;
 use std::collections::HashMap;
 use tandem_domain::series::MetricType;
 
 /// Families of one page that are remembered; a page with more has a family per series, and types no longer tell anything.
 const MAX_FAMILIES: usize = 500_000;
-
-/// Suffixes by which the parts of a family are named, and the types that have such a part.
-const PARTS: [(&str, &[MetricType]); 7] = [
-    ("_bucket", &[MetricType::Histogram]),
-    ("_gcount", &[MetricType::Histogram]),
-    ("_gsum", &[MetricType::Histogram]),
-    ("_count", &[MetricType::Histogram, MetricType::Summary]),
-    ("_sum", &[MetricType::Histogram, MetricType::Summary]),
-    ("_total", &[MetricType::Counter]),
-    ("_info", &[MetricType::Info]),
-];
 
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Family<'p> {
@@ -74,15 +64,8 @@ impl<'p> Families<'p> {
 
     /// The declared family that a name is a part of, with the type of the part.
     fn part_of(&self, metric: &str) -> Option<(&Family<'p>, MetricType)> {
-        let part = PARTS.iter().find_map(|(suffix, types)| {
-            let family = self.by_name.get(metric.strip_suffix(suffix)?)?;
-            let declared = family.metric_type?;
-            types.contains(&declared).then_some((family, declared))
-        });
-        part.or_else(|| {
-            let family = self.by_name.get(metric.strip_suffix("_created")?)?;
-            family.metric_type.map(|_| (family, MetricType::Gauge))
-        })
+        let (name, metric_type) = part_of(metric, |name| self.by_name.get(name)?.metric_type)?;
+        Some((self.by_name.get(name)?, metric_type))
     }
 
     /// The type and unit that the family of a name declares.

@@ -113,6 +113,10 @@ pub fn decode(body: &[u8], precision: Precision, now: Timestamp, seed: KeySeed, 
                 continue;
             }
         };
+        if let Err(rejection) = fits(&point, limits) {
+            batch.rejections.add(rejection, point.fields.len() as u64);
+            continue;
+        }
         let at = point.nanos.map_or(now, |nanos| Timestamp(nanos.div_euclid(1_000_000)));
         let tags = labels(&point);
         for (field, value) in &point.fields {
@@ -138,6 +142,25 @@ pub fn decode(body: &[u8], precision: Precision, now: Timestamp, seed: KeySeed, 
         }
     }
     batch
+}
+
+/// Names and tags are repeated for each field, so that they are held to the limits first: a line may have a million fields.
+fn fits(point: &Point<'_>, limits: &WireLimits) -> Result<(), Rejection> {
+    let refuse = |reason, text: String| Err(Rejection { reason, text });
+    if point.measurement.len() > limits.name_bytes {
+        return refuse(Reason::BadName, format!("a measurement's name is longer than {} bytes", limits.name_bytes));
+    }
+    let measurement = &point.measurement;
+    if point.tags.len() > limits.labels {
+        let text = format!("{measurement} has {} tags, and {} are taken", point.tags.len(), limits.labels);
+        return refuse(Reason::TooManyLabels, text);
+    }
+    let bytes: usize = point.tags.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes > limits.label_bytes {
+        let text = format!("the tags of {measurement} are longer than {} bytes together", limits.label_bytes);
+        return refuse(Reason::LabelsTooLong, text);
+    }
+    Ok(())
 }
 
 fn labels<'p>(point: &'p Point<'_>) -> Vec<(Cow<'p, str>, &'p str)> {

@@ -1,11 +1,15 @@
 //! Increments added up, so that what delta senders count can be stored beside what others count.
 
 use crate::{
+    limits::MAX_BUCKETS,
     rejected::{Reason, Rejection},
     series_key::SeriesKey,
 };
 use std::collections::HashMap;
-use tandem_domain::{Timestamp, histogram::NativeHistogram};
+use tandem_domain::{
+    Timestamp,
+    histogram::{NativeHistogram, SCHEMAS},
+};
 
 /// Series whose increments are added up; each takes some 100 bytes, those of exponential histograms some kilobytes.
 pub const MAX_DELTA_SERIES: usize = 1_000_000;
@@ -83,6 +87,11 @@ impl Accumulator {
         };
         later(*last, at)?;
         *total = total.plus(&increment);
+        // Increments that lie elsewhere each time fill ever more buckets; joined ones keep the count.
+        while total.buckets() > MAX_BUCKETS && total.schema > *SCHEMAS.start() {
+            let coarser = total.schema - 1;
+            *total = total.clone().coarsened(coarser);
+        }
         *last = at;
         Ok(total.clone())
     }

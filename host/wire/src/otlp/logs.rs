@@ -157,7 +157,7 @@ impl Converter<'_> {
             ("trace_id", record.trace_id.to_ascii_lowercase()),
             ("span_id", record.span_id.to_ascii_lowercase()),
             ("event_name", record.event_name.to_string()),
-            ("otel.scope.name", scope.name.to_string()),
+            ("otel.scope.name", scope.name[..scope.name.floor_char_boundary(self.limits.value_bytes)].to_owned()),
         ];
         let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
         let sent = record.attributes.iter().map(|attribute| (attribute.key.to_string(), attribute.value.text()));

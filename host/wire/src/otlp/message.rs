@@ -286,6 +286,17 @@ pub(super) struct KeyValueList<'a> {
     pub values: Vec<KeyValue<'a>>,
 }
 
+impl Metric<'_> {
+    /// How many points it has, of whatever type.
+    pub(super) fn points(&self) -> u64 {
+        fn of<T>(points: &Option<Points<T>>) -> usize {
+            points.as_ref().map_or(0, |points| points.data_points.len())
+        }
+        let numbers = of(&self.gauge) + of(&self.sum);
+        (numbers + of(&self.histogram) + of(&self.exponential_histogram) + of(&self.summary)) as u64
+    }
+}
+
 impl AnyValue<'_> {
     /// As text: scalars as they are, lists and maps as JSON.
     pub(super) fn text(&self) -> String {

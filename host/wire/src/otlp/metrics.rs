@@ -156,7 +156,7 @@ impl Converter<'_> {
         for group in &request.resource_metrics {
             self.begin(&group.resource);
             for scoped in &group.scope_metrics {
-                self.common = resource::common(&group.resource, &scoped.scope, self.options);
+                self.common = resource::common(&group.resource, &scoped.scope, self.options, self.limits);
                 for raw in &scoped.metrics {
                     match serde_json::from_str(raw.get()) {
                         Ok(metric) => self.metric(&metric),
@@ -213,7 +213,7 @@ impl Converter<'_> {
                 scope = protobuf::scope(field.message()?)?;
             }
         }
-        self.common = resource::common(sender, &scope, self.options);
+        self.common = resource::common(sender, &scope, self.options, self.limits);
         let mut second = scoped;
         while let Some((number, field)) = second.field()? {
             if number != 2 {
@@ -257,6 +257,10 @@ impl Converter<'_> {
     }
 
     fn metric(&mut self, metric: &Metric<'_>) {
+        if metric.name.len().max(metric.unit.len()) > self.limits.name_bytes {
+            let text = format!("a metric's name or unit is longer than {} bytes", self.limits.name_bytes);
+            return self.batch.rejections.add(Rejection { reason: Reason::BadName, text }, metric.points());
+        }
         let plain = |naming| names::metric(&metric.name, &metric.unit, naming);
         let unit = names::unit(&metric.unit);
         if let Some(points) = &metric.gauge {

@@ -99,13 +99,13 @@ pub(super) fn metric(name: &str, unit: &str, naming: Naming) -> String {
     if joined.starts_with(|c: char| c.is_ascii_digit()) { format!("_{joined}") } else { joined }
 }
 
-/// The name of a label. Names that Prometheus keeps for itself (`__…`) and those that begin with a digit get a word before.
+/// The name of a label. Names that begin with `_` (of which Prometheus keeps some for itself) or a digit get a word before.
 pub(super) fn label(name: &str) -> String {
     let escaped: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     match escaped.as_bytes() {
         [] => escaped,
         [b'0'..=b'9', ..] => format!("key_{escaped}"),
-        [b'_', b'_', ..] => format!("key{escaped}"),
+        [b'_', ..] => format!("key{escaped}"),
         _ => escaped,
     }
 }
@@ -130,7 +130,7 @@ mod tests {
             assert_eq!(metric(name, of, naming), expected);
         }
         assert_eq!([unit("By/s"), unit("{x}"), unit("1"), unit("s")], ["bytes_per_second", "", "", "seconds"]);
-        let labels = ["http.status_code", "1st", "__name__", "k8s.pod/name"].map(label);
-        assert_eq!(labels, ["http_status_code", "key_1st", "key__name__", "k8s_pod_name"]);
+        let labels = ["http.status_code", "1st", "__name__", "_x", "k8s.pod/name"].map(label);
+        assert_eq!(labels, ["http_status_code", "key_1st", "key__name__", "key_x", "k8s_pod_name"]);
     }
 }

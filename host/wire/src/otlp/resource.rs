@@ -60,6 +60,8 @@ fn attribute(resource: &Resource<'_>, key: &str) -> String {
 /// The target of a resource. Attributes beyond the limits are left out: they describe, and cost no point.
 pub(super) fn info(resource: &Resource<'_>, limits: &WireLimits) -> ResourceInfo {
     let (namespace, name) = (attribute(resource, "service.namespace"), attribute(resource, "service.name"));
+    // Both stand in each key of the resource's series, so that a long one would be read over and over.
+    let held = |text: String| crate::log_entry::cut(text, limits.value_bytes);
     let job = match (namespace.is_empty(), name.is_empty()) {
         (false, false) => format!("{namespace}/{name}"),
         _ => name,
@@ -76,16 +78,21 @@ pub(super) fn info(resource: &Resource<'_>, limits: &WireLimits) -> ResourceInfo
     let fitting = described
         .into_iter()
         .filter(|(name, value)| name.len() <= limits.name_bytes && value.len() <= limits.value_bytes);
-    let instance = attribute(resource, "service.instance.id");
-    ResourceInfo { target: TargetKey { job, instance }, labels: Labels::new(fitting) }
+    let instance = held(attribute(resource, "service.instance.id"));
+    ResourceInfo { target: TargetKey { job: held(job), instance }, labels: Labels::new(fitting) }
 }
 
 fn text_value(text: String) -> super::message::AnyValue<'static> {
     super::message::AnyValue { string_value: Some(text.into()), ..Default::default() }
 }
 
-/// The labels that each series of a scope carries beside those of its points.
-pub(super) fn common(resource: &Resource<'_>, scope: &Scope<'_>, options: &Options) -> Vec<(String, String)> {
+/// The labels that each series of a scope carries beside those of its points; too long ones are left out.
+pub(super) fn common(
+    resource: &Resource<'_>,
+    scope: &Scope<'_>,
+    options: &Options,
+    limits: &WireLimits,
+) -> Vec<(String, String)> {
     let promoted = options.promote.iter().map(|key| (names::label(key), attribute(resource, key)));
     let mut common: Vec<(String, String)> = promoted.filter(|(_, value)| !value.is_empty()).collect();
     if options.scope_labels {
@@ -95,5 +102,6 @@ pub(super) fn common(resource: &Resource<'_>, scope: &Scope<'_>, options: &Optio
             }
         }
     }
+    common.retain(|(_, value)| value.len() <= limits.value_bytes);
     common
 }

@@ -80,9 +80,23 @@ impl Writer {
     }
 
     pub(crate) fn message(&mut self, number: u32, write: impl FnOnce(&mut Self)) {
-        let mut inside = Self::default();
-        write(&mut inside);
-        self.bytes(number, &inside.0);
+        self.tag(number, 2);
+        // Most messages are shorter than 128 bytes, and their length is one byte; longer ones are moved along for theirs.
+        let at = self.0.len();
+        self.0.push(0);
+        write(self);
+        let mut length = self.0.len() - at - 1;
+        if length < 0x80 {
+            self.0[at] = length as u8;
+            return;
+        }
+        let mut written = Vec::with_capacity(5);
+        while length >= 0x80 {
+            written.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        written.push(length as u8);
+        self.0.splice(at..=at, written);
     }
 }
 

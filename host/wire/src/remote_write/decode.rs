@@ -16,6 +16,11 @@ use tandem_domain::{Timestamp, series::MetricType};
 
 /// What one histogram counts for among the items of a body, since it takes that much more memory than a sample.
 const HISTOGRAM_ITEMS: usize = 16;
+/// How much longer the labels of a 2.0 body may be, spelled out, than the body: symbols are there to be named often, and
+/// real bodies reach ten times. Beyond it a short body would keep the server hashing.
+const MAX_LABEL_EXPANSION: usize = 64;
+/// Spelled-out label bytes that are free, so that short bodies may name a long symbol a few times.
+const FREE_LABEL_BYTES: usize = 1 << 20;
 /// What an exemplar counts for.
 const EXEMPLAR_ITEMS: usize = 4;
 
@@ -37,8 +42,15 @@ pub fn decode<'b>(
     seed: KeySeed,
     limits: &WireLimits,
 ) -> Result<WriteBody<'b>, WriteError> {
-    let mut decoder =
-        Decoder { body: WriteBody::default(), protocol, seed, limits, left: limits.items, scratch: Vec::new() };
+    let mut decoder = Decoder {
+        body: WriteBody::default(),
+        protocol,
+        seed,
+        limits,
+        left: limits.items,
+        label_bytes_left: body.len().saturating_mul(MAX_LABEL_EXPANSION).saturating_add(FREE_LABEL_BYTES),
+        scratch: Vec::new(),
+    };
     decoder
         .request(body)
         .map_err(|error| WriteError::NoMessage { protocol: protocol.message(), reason: error.to_string() })?;
@@ -52,6 +64,8 @@ struct Decoder<'b, 'l> {
     limits: &'l WireLimits,
     /// Items that may still come.
     left: usize,
+    /// Spelled-out label bytes that may still come.
+    label_bytes_left: usize,
     scratch: Vec<u8>,
 }
 
@@ -295,7 +309,12 @@ impl<'b> Decoder<'b, '_> {
         Ok(exemplar)
     }
 
+    /// A symbol as text. A long one is refused before it is looked at, since a few bytes can name it over and over.
     fn text(&self, index: u32) -> Result<&'b str, Rejection> {
+        if self.body.symbol(index)?.len() > self.limits.value_bytes {
+            let text = format!("symbol {index} is longer than {} bytes", self.limits.value_bytes);
+            return Err(Rejection { reason: Reason::LabelsTooLong, text });
+        }
         std::str::from_utf8(self.body.symbol(index)?)
             .map_err(|_| Rejection { reason: Reason::Malformed, text: format!("symbol {index} is not UTF-8") })
     }
@@ -376,12 +395,17 @@ impl<'b> Decoder<'b, '_> {
         self.scratch.clear();
         for pair in refs.chunks_exact(2) {
             let (name, value) = (self.body.symbol(pair[0])?, self.body.symbol(pair[1])?);
-            if self.scratch.len() + name.len() + value.len() > 2 * self.limits.label_bytes {
-                let text = format!("the labels of a series are longer than {} bytes", self.limits.label_bytes);
+            let too_long = self.scratch.len() + name.len() + value.len() > 2 * self.limits.label_bytes;
+            if too_long || name.len() > self.limits.name_bytes || value.len() > self.limits.value_bytes {
+                let text = "a label, or all labels of a series together, are longer than the limits".into();
                 return Err(Rejection { reason: Reason::LabelsTooLong, text });
             }
             append_label(&mut self.scratch, name, value);
         }
+        self.label_bytes_left = self.label_bytes_left.checked_sub(self.scratch.len()).ok_or_else(|| Rejection {
+            reason: Reason::TooMany,
+            text: "the labels of the body, spelled out, are far longer than the body; send fewer series at once".into(),
+        })?;
         Ok((self.seed.of_encoded(&self.scratch), LabelsAt::Refs(range)))
     }
 }

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::{
-    classic::classic_series, limits::WireLimits, protobuf::Writer, rejected::Reason, series_key::KeySeed, shared_data,
+    classic::classic_series, families::FamilyTable, limits::WireLimits, protobuf::Writer, rejected::Reason,
+    series_key::KeySeed, shared_data, split_target,
 };
 use proptest::prelude::*;
 use std::collections::HashSet;
@@ -64,6 +65,14 @@ fn recorded_bodies_give_exactly_what_their_sender_counted() {
     if files.is_empty() {
         return;
     }
+    let mut families = FamilyTable::default();
+    for (_, packed) in &files {
+        let bytes = open(packed, &WireLimits::default()).expect("snappy");
+        for metadata in &read(Protocol::V1, &bytes).metadata {
+            families.note(metadata);
+        }
+    }
+    let mut declared = 0;
     let (mut samples, mut metadata, mut stale) = (0, 0, 0);
     let (mut keys, mut described, mut names) = (HashSet::new(), HashSet::new(), HashSet::new());
     for (name, packed) in files {
@@ -74,14 +83,41 @@ fn recorded_bodies_give_exactly_what_their_sender_counted() {
         metadata += body.metadata.len();
         stale += body.stale_markers;
         for row in &body.series {
-            let description = body.describe(row, &WireLimits::default()).expect("good labels");
+            let mut description = body.describe(row, &WireLimits::default()).expect("good labels");
+            families.describe(&mut description);
+            declared += usize::from(description.metric_type != MetricType::Unknown);
+            let (target, inside) = split_target(description.clone());
+            assert!(!target.job.is_empty() && inside.labels.get("instance").is_none());
             names.insert(description.metric.clone());
             keys.insert(row.key);
             described.insert(description);
         }
     }
     assert_eq!((samples, metadata, stale), (41_712, 7_152, 8));
+    assert!(declared > samples / 2, "{declared} of {samples} are of a declared type");
     assert_eq!((keys.len(), described.len(), names.len()), (1_352, 1_352, 641));
+}
+
+/// Written by Google's protobuf library in Python from Prometheus' own `types.proto`.
+const SECOND: &[u8] = include_bytes!("fixtures/remote_write_2.pb");
+
+#[test]
+fn a_body_of_another_protobuf_library_is_read_field_by_field() {
+    let body = read(Protocol::V2, SECOND);
+    assert!(body.rejections.is_empty(), "{:?}", body.rejections);
+    assert_eq!(
+        (body.at.as_slice(), body.stale_markers),
+        ([Timestamp(1_700_000_000_000), Timestamp(-15)].as_slice(), 1)
+    );
+    assert_eq!(body.exemplars, outgoing()[0].exemplars);
+    let [first, second] = body.series.as_slice() else { panic!("{:?}", body.series) };
+    assert_eq!(body.pairs(first), Ok(outgoing()[0].labels.clone()));
+    assert_eq!(first.metadata.map(|metadata| (metadata.help, metadata.unit)), Some(("How many.", "requests")));
+    assert_eq!((first.started_at, second.started_at), (Some(Timestamp(1_699_990_000_000)), Some(Timestamp(7))));
+    assert_eq!(body.histograms[0], (Timestamp(-5), NativeHistogram { schema: -1, ..native(true) }));
+    let (at, custom) = &body.histograms[1];
+    assert_eq!((at.0, custom.schema, custom.whole), (9, -53, false));
+    assert_eq!(custom.classic(2, 64), [(0.5, 1.0), (1.0, 1.5), (f64::INFINITY, 2.5)]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::{
 use std::collections::{BTreeMap, HashMap, HashSet};
 use tandem_domain::{
     Timestamp,
-    histogram::{Buckets, NativeHistogram, ResetHint},
+    histogram::{Buckets, NativeHistogram, ResetHint, SCHEMAS},
     series::{MetricType, SeriesDescription},
 };
 
@@ -19,8 +19,10 @@ use tandem_domain::{
 pub const MAX_SERIES: usize = 100_000;
 /// Members of one set that are told apart between two flushes.
 pub const MAX_SET_MEMBERS: usize = 100_000;
-/// Buckets 19 % apart.
+/// Buckets 19 % apart, to begin with.
 const SCHEMA: i32 = 2;
+/// Buckets of one distribution; when it has more, neighbours are joined. Three decades fill 40 of them.
+const MAX_BUCKETS: usize = 160;
 /// Half the width of the bucket around zero; times and sizes below are none.
 const ZERO_THRESHOLD: f64 = 1e-9;
 
@@ -33,8 +35,9 @@ pub struct Flush {
     pub histograms: Vec<(SeriesKey, SeriesDescription, NativeHistogram)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Distribution {
+    schema: i32,
     buckets: BTreeMap<i64, f64>,
     negative: BTreeMap<i64, f64>,
     zero: f64,
@@ -69,6 +72,22 @@ pub struct Aggregator {
     scratch: Vec<u8>,
 }
 
+impl Default for Distribution {
+    fn default() -> Self {
+        let (buckets, negative) = (BTreeMap::new(), BTreeMap::new());
+        Self { schema: SCHEMA, buckets, negative, zero: 0.0, count: 0.0, sum: 0.0 }
+    }
+}
+
+/// Joins neighbours, as the next coarser schema has them.
+fn joined(buckets: &BTreeMap<i64, f64>) -> BTreeMap<i64, f64> {
+    let mut joined = BTreeMap::new();
+    for (index, count) in buckets {
+        *joined.entry(((index - 1) >> 1) + 1).or_default() += count;
+    }
+    joined
+}
+
 impl Distribution {
     fn observe(&mut self, value: f64, weight: f64) {
         self.count += weight;
@@ -77,14 +96,18 @@ impl Distribution {
             self.zero += weight;
             return;
         }
-        let index = (value.abs().log2() * f64::from(SCHEMA).exp2()).ceil() as i64;
+        let index = (value.abs().log2() * f64::from(self.schema).exp2()).ceil() as i64;
         let side = if value > 0.0 { &mut self.buckets } else { &mut self.negative };
         *side.entry(index).or_default() += weight;
+        while self.buckets.len() + self.negative.len() > MAX_BUCKETS && self.schema > *SCHEMAS.start() {
+            (self.buckets, self.negative) = (joined(&self.buckets), joined(&self.negative));
+            self.schema -= 1;
+        }
     }
 
     fn histogram(&self) -> NativeHistogram {
         NativeHistogram {
-            schema: SCHEMA,
+            schema: self.schema,
             zero_threshold: ZERO_THRESHOLD,
             zero_count: self.zero,
             count: self.count,
@@ -119,13 +142,21 @@ impl Aggregator {
     /// # Errors
     /// When its name or tags are beyond the limits, no room is left, or the metric is of another type.
     pub fn apply(&mut self, line: &Line<'_>, now: Timestamp) -> Result<(), Rejection> {
+        // All changes of a line are of one type, and so of one series.
+        let Some(first) = line.changes.first() else { return Ok(()) };
+        let key = self.hold(line, first, now)?;
         for change in &line.changes {
-            self.change(line, change, now)?;
+            self.change(key, change, now)?;
         }
         Ok(())
     }
 
-    fn change(&mut self, line: &Line<'_>, change: &Change<'_>, now: Timestamp) -> Result<(), Rejection> {
+    /// The key of a line's series, which is made when it is new.
+    fn hold(&mut self, line: &Line<'_>, change: &Change<'_>, now: Timestamp) -> Result<SeriesKey, Rejection> {
+        if line.tags.len() > self.limits.labels {
+            let text = format!("a line has {} tags, and {} are taken", line.tags.len(), self.limits.labels);
+            return Err(Rejection { reason: Reason::TooManyLabels, text });
+        }
         let name = named(line.name, change);
         let mut labels: Vec<_> = line.tags.iter().map(|(name, value)| (label(name), *value)).collect();
         labels.sort();
@@ -134,26 +165,29 @@ impl Aggregator {
         pairs.push(("__name__", &name));
         pairs.sort_unstable();
         let key = self.seed.of_pairs(pairs.iter().copied(), &mut self.scratch);
-        if !self.held.contains_key(&key) {
-            if self.held.len() >= self.most {
-                let text = format!("{} series of StatsD are held, and no more are", self.most);
-                return Err(Rejection { reason: Reason::TooMany, text });
-            }
-            let mut series = describe(pairs, &self.limits)?;
-            let (value, metric_type) = match change {
-                Change::Count(_) => (Value::Total(0.0), MetricType::Counter),
-                Change::Set(_) | Change::Adjust(_) => (Value::Gauge(0.0), MetricType::Gauge),
-                Change::Timing(..) | Change::Observe(..) => {
-                    (Value::Distribution(Box::default()), MetricType::Histogram)
-                }
-                Change::Member(_) => (Value::Set(HashSet::new()), MetricType::Gauge),
-            };
-            series.metric_type = metric_type;
-            if matches!(change, Change::Timing(..)) {
-                series.unit = "seconds".into();
-            }
-            self.held.insert(key, Held { series, value, changed_at: now });
+        if self.held.contains_key(&key) {
+            return Ok(key);
         }
+        if self.held.len() >= self.most {
+            let text = format!("{} series of StatsD are held, and no more are", self.most);
+            return Err(Rejection { reason: Reason::TooMany, text });
+        }
+        let mut series = describe(pairs, &self.limits)?;
+        let (value, metric_type) = match change {
+            Change::Count(_) => (Value::Total(0.0), MetricType::Counter),
+            Change::Set(_) | Change::Adjust(_) => (Value::Gauge(0.0), MetricType::Gauge),
+            Change::Timing(..) | Change::Observe(..) => (Value::Distribution(Box::default()), MetricType::Histogram),
+            Change::Member(_) => (Value::Set(HashSet::new()), MetricType::Gauge),
+        };
+        series.metric_type = metric_type;
+        if matches!(change, Change::Timing(..)) {
+            series.unit = "seconds".into();
+        }
+        self.held.insert(key, Held { series, value, changed_at: now });
+        Ok(key)
+    }
+
+    fn change(&mut self, key: SeriesKey, change: &Change<'_>, now: Timestamp) -> Result<(), Rejection> {
         let Some(held) = self.held.get_mut(&key) else { return Ok(()) };
         match (&mut held.value, change) {
             (Value::Total(total), Change::Count(add)) => *total += add,

@@ -74,7 +74,8 @@ pub fn remote_write_1() -> Target {
 }
 
 pub fn remote_write_2() -> Target {
-    let seeds = vec![seeds::remote_write(Protocol::V2)];
+    let other: &[u8] = include_bytes!("../../src/remote_write/fixtures/remote_write_2.pb");
+    let seeds = vec![seeds::remote_write(Protocol::V2), other.to_vec()];
     Target { name: "remote_write_2", seeds, memory_factor: 400, run: |bytes| write_body(Protocol::V2, bytes) }
 }
 
