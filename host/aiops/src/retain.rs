@@ -9,7 +9,11 @@ use crate::{
 };
 use serde::Deserialize;
 use tandem_domain::{
-    LogRecord, Timestamp, alert::AlertChange, event::Event, finding::Finding, incident::IncidentChange,
+    LogRecord, Timestamp,
+    alert::{AlertChange, ToldAlert},
+    event::Event,
+    finding::Finding,
+    incident::IncidentChange,
 };
 use tandem_store::{ReadError, ReadTx, Store};
 
@@ -82,6 +86,7 @@ struct Droppable {
     events: u64,
     alert_changes: u64,
     fault_changes: u64,
+    told_alerts: u64,
     finding_changes: u64,
     meaning_changes: u64,
     incident_changes: u64,
@@ -105,6 +110,7 @@ fn look(read: &ReadTx, config: &RetainConfig, oldest: Timestamp) -> Result<Dropp
             alerts_read,
         )?,
         fault_changes: droppable::<FaultChange>(read, KEPT_BETWEEN_ROOMS, |_| false, read.cursor(alert::CURSOR)?)?,
+        told_alerts: droppable::<ToldAlert>(read, KEPT_BETWEEN_ROOMS, |_| false, read.cursor(alert::TOLD_CURSOR)?)?,
         finding_changes: droppable::<FindingChange>(
             read,
             config.records.min(KEPT_BETWEEN_ROOMS * 5),
@@ -141,6 +147,7 @@ impl Room for RetainRoom {
             found.events,
             found.alert_changes,
             found.fault_changes,
+            found.told_alerts,
             found.finding_changes,
             found.meaning_changes,
             found.incident_changes,
@@ -153,6 +160,7 @@ impl Room for RetainRoom {
                 tx.trim_log::<Event>(found.events)?;
                 tx.trim_log::<AlertChange>(found.alert_changes)?;
                 tx.trim_log::<FaultChange>(found.fault_changes)?;
+                tx.trim_log::<ToldAlert>(found.told_alerts)?;
                 tx.trim_log::<FindingChange>(found.finding_changes)?;
                 tx.trim_log::<MeaningChange>(found.meaning_changes)?;
                 tx.trim_log::<IncidentChange>(found.incident_changes)?;

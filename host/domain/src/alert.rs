@@ -69,3 +69,27 @@ impl LogRecord for AlertChange {
     const LOG: &'static str = "alert_changes";
     const VERSION: u16 = 1;
 }
+
+/// An alert as somebody else tells it, in the order it was told; what the alert room reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldAlert {
+    /// Who tells: `prometheus`, `alertmanager`.
+    pub source: String,
+    /// The teller's own identity of it.
+    pub fingerprint: Fingerprint,
+    /// Whether it is so now.
+    pub state: AlertState,
+    /// What it is; `alertname` among them.
+    pub labels: Labels,
+    /// What people are told.
+    pub annotations: Labels,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended; of one that fires, when it ends unless it is told again.
+    pub ends_at: Option<Timestamp>,
+}
+
+impl LogRecord for ToldAlert {
+    const LOG: &'static str = "told_alerts";
+    const VERSION: u16 = 1;
+}

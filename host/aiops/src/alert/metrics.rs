@@ -7,6 +7,8 @@ use crate::metrics::{Count, MetricSample};
 pub struct AlertMetrics {
     /// Fault changes read.
     pub faults: Count,
+    /// Alerts that others told.
+    pub told: Count,
     /// Changes of alerts written.
     pub changes: Count,
 }
@@ -16,6 +18,7 @@ impl AlertMetrics {
     pub fn samples(&self) -> Vec<MetricSample> {
         vec![
             MetricSample::plain("tandem_alert_faults_total", "Fault changes read.", &self.faults),
+            MetricSample::plain("tandem_alert_told_total", "Alerts that others told.", &self.told),
             MetricSample::plain("tandem_alert_changes_total", "Changes of alerts written.", &self.changes),
         ]
     }

@@ -1,10 +1,11 @@
-//! The alert room: changes of faults become alerts with an identity that outlives their changes of state.
+//! The alert room: changes of faults, and what others tell, become alerts with an identity that outlives their changes of state.
 
 mod metrics;
 pub(crate) mod rules;
 mod tables;
 #[cfg(test)]
 mod tests;
+pub mod told;
 
 pub use metrics::AlertMetrics;
 pub use rules::fingerprint;
@@ -18,12 +19,14 @@ use std::sync::Arc;
 use tables::{AlertSources, SourceAlert};
 use tandem_domain::{
     Timestamp,
-    alert::{Alert, AlertChange, AlertState},
+    alert::{Alert, AlertChange, AlertState, ToldAlert},
 };
 use tandem_store::{Store, WriteError, WriteTx};
 
 /// The reader of fault changes.
 pub(crate) const CURSOR: &str = "alert/faults";
+/// The reader of alerts that others tell.
+pub(crate) const TOLD_CURSOR: &str = "alert/told";
 /// Changes taken in at once.
 const CHANGES_PER_PASS: usize = 1_000;
 
@@ -79,7 +82,15 @@ impl Room for AlertRoom {
         "alert"
     }
 
-    async fn step(&mut self, _now: Timestamp) -> Result<Progress, RoomError> {
+    async fn step(&mut self, now: Timestamp) -> Result<Progress, RoomError> {
+        let (faults, told, ended) = (self.faults().await?, self.told(now).await?, self.ended(now).await?);
+        Ok(faults.and(told).and(ended))
+    }
+}
+
+impl AlertRoom {
+    /// Takes fault changes in.
+    async fn faults(&mut self) -> Result<Progress, RoomError> {
         let found = {
             let read = self.store.read()?;
             read.log_after::<FaultChange>(read.cursor(CURSOR)?, CHANGES_PER_PASS)?
@@ -100,6 +111,50 @@ impl Room for AlertRoom {
         self.metrics.faults.add(count as u64);
         self.metrics.changes.add(changed);
         Ok(Progress { worked: true, more: count == CHANGES_PER_PASS, wake_at: None })
+    }
+
+    /// Takes in what others tell.
+    async fn told(&mut self, now: Timestamp) -> Result<Progress, RoomError> {
+        let found = {
+            let read = self.store.read()?;
+            read.log_after::<ToldAlert>(read.cursor(TOLD_CURSOR)?, CHANGES_PER_PASS)?
+        };
+        let Some((through, _)) = found.last() else { return Ok(Progress::default()) };
+        let (through, count) = (*through, found.len());
+        let changed = self
+            .store
+            .write(move |tx| {
+                let mut changed = 0;
+                for (_, alert) in &found {
+                    changed += u64::from(told::take(tx, alert, now)?);
+                }
+                tx.set_cursor(TOLD_CURSOR, through)?;
+                Ok(changed)
+            })
+            .await?;
+        self.metrics.told.add(count as u64);
+        self.metrics.changes.add(changed);
+        Ok(Progress { worked: true, more: count == CHANGES_PER_PASS, wake_at: None })
+    }
+
+    /// Ends what others told and did not tell again in time.
+    async fn ended(&mut self, now: Timestamp) -> Result<Progress, RoomError> {
+        let (over, next) = told::overdue(&self.store.read()?, now)?;
+        if over.is_empty() {
+            return Ok(Progress { wake_at: next, ..Progress::default() });
+        }
+        let changed = self
+            .store
+            .write(move |tx| {
+                let mut changed = 0;
+                for told in &over {
+                    changed += u64::from(told::expire(tx, told)?);
+                }
+                Ok(changed)
+            })
+            .await?;
+        self.metrics.changes.add(changed);
+        Ok(Progress { worked: true, more: true, wake_at: next })
     }
 }
 

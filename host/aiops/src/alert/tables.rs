@@ -1,7 +1,7 @@
 //! What the alert room keeps for itself.
 
 use serde::{Deserialize, Serialize};
-use tandem_domain::{Record, alert::Fingerprint};
+use tandem_domain::{Record, Timestamp, alert::Fingerprint};
 
 /// Which sources of an alert say that it is so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,5 +37,23 @@ impl Record for SourceAlert {
     type Key = String;
     fn key(&self) -> String {
         self.source.clone()
+    }
+}
+
+/// Until when an alert that others tell fires, unless they tell it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldUntil {
+    /// The alert.
+    pub fingerprint: Fingerprint,
+    /// When it ends.
+    pub until: Timestamp,
+}
+
+impl Record for ToldUntil {
+    const TABLE: &'static str = "told_until";
+    const VERSION: u16 = 1;
+    type Key = String;
+    fn key(&self) -> String {
+        self.fingerprint.0.clone()
     }
 }

@@ -3,8 +3,8 @@
 use super::{AlertRoom, rules::tests::change};
 use crate::{room::Room, signal::FaultChange, testing::open};
 use tandem_domain::{
-    Timestamp,
-    alert::{Alert, AlertChange, AlertState},
+    Severity, Timestamp,
+    alert::{Alert, AlertChange, AlertState, Fingerprint, ToldAlert},
     entity::{Entity, EntityId},
     series::Labels,
 };
@@ -62,4 +62,59 @@ async fn a_pass_without_news_writes_nothing() {
     let commits = store.commit_count();
     assert!(!room.step(Timestamp(11)).await.unwrap().worked);
     assert_eq!(store.commit_count(), commits);
+}
+
+fn told(state: AlertState, labels: &[(&str, &str)], ends_at: Option<i64>) -> ToldAlert {
+    let owned = |pairs: &[(&str, &str)]| Labels::new(pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())));
+    ToldAlert {
+        source: "prometheus".into(),
+        fingerprint: Fingerprint("c0ffee".into()),
+        state,
+        labels: owned(labels),
+        annotations: owned(&[("summary", "the disk of n1 fills up")]),
+        started_at: Timestamp(5),
+        ends_at: ends_at.map(Timestamp),
+    }
+}
+
+#[tokio::test]
+async fn what_others_tell_is_an_alert_of_the_entity_it_names_until_they_stop() {
+    let (store, _folder) = open();
+    let mut room = AlertRoom::new(store.clone());
+    let labels = [("alertname", "DiskFull"), ("instance", "n1:9100"), ("severity", "page")];
+    let alerts = || store.read().unwrap().scan::<Alert>(.., 10).unwrap();
+    super::told::tell(&store, vec![told(AlertState::Firing, &labels, Some(100))]).await.unwrap();
+    room.step(Timestamp(10)).await.unwrap();
+    let alert = alerts().remove(0);
+    assert_eq!((alert.code.as_str(), alert.severity, alert.times_fired), ("DiskFull", Severity::Critical, 1));
+    assert_eq!((alert.entity.0.as_str(), alert.title.as_str()), ("host:n1", "the disk of n1 fills up"));
+    // Told again in time it goes on, and is no change.
+    super::told::tell(&store, vec![told(AlertState::Firing, &labels, Some(200))]).await.unwrap();
+    let progress = room.step(Timestamp(90)).await.unwrap();
+    assert!(progress.wake_at.is_none_or(|at| at <= Timestamp(200)));
+    room.step(Timestamp(150)).await.unwrap();
+    assert_eq!(alerts()[0].state, AlertState::Firing);
+    // Not told again it ends when it said it would.
+    room.step(Timestamp(201)).await.unwrap();
+    assert_eq!((alerts()[0].state, alerts()[0].ended_at), (AlertState::Resolved, Some(Timestamp(200))));
+    super::told::tell(&store, vec![told(AlertState::Firing, &labels, None)]).await.unwrap();
+    room.step(Timestamp(300)).await.unwrap();
+    super::told::tell(&store, vec![told(AlertState::Resolved, &labels, Some(400))]).await.unwrap();
+    room.step(Timestamp(410)).await.unwrap();
+    let alert = alerts().remove(0);
+    assert_eq!((alert.state, alert.ended_at, alert.times_fired), (AlertState::Resolved, Some(Timestamp(400)), 2));
+    let changes = store.read().unwrap().log_after::<AlertChange>(0, 10).unwrap();
+    assert_eq!(changes.len(), 4, "fired, ended, fired, ended: what is told again is no change");
+}
+
+#[test]
+fn the_most_telling_label_names_the_entity() {
+    let of = |pairs: &[(&str, &str)]| {
+        let draft = super::told::subject(&told(AlertState::Firing, pairs, None).labels);
+        format!("{}:{}", draft.kind, draft.keys[0].value)
+    };
+    assert_eq!(of(&[("instance", "n1:9400"), ("UUID", "GPU-1")]), "gpu:GPU-1");
+    assert_eq!(of(&[("instance", "[fe80::1]:9100"), ("job", "node")]), "host:fe80::1");
+    assert_eq!(of(&[("service", "chat"), ("instance", "n1:8000")]), "service:chat");
+    assert_eq!(of(&[("alertname", "Watchdog")]), "rule:Watchdog");
 }

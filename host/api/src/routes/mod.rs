@@ -1,5 +1,6 @@
 //! The one table of routes: each with the permission it needs. A new resource is its own file and one line here.
 
+mod alert_doors;
 mod alerts;
 mod deployments;
 mod drift;
@@ -87,6 +88,9 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(guarded(Deploy, routes!(deployments::abort)))
         .routes(guarded(Read, routes!(verdict::all)))
         .routes(guarded(Ingest, routes!(hooks::receive)))
+        .routes(guarded(Ingest, routes!(alert_doors::posted)))
+        .routes(guarded(Ingest, routes!(alert_doors::webhook)))
+        .routes(guarded(ReadHealth, routes!(alert_doors::ready)))
         .routes(guarded(Ingest, routes!(senders::remote_write)))
         .routes(guarded(Ingest, routes!(senders::otlp_metrics)))
         .routes(guarded(Ingest, routes!(senders::otlp_logs)))
