@@ -44,13 +44,15 @@ examples: builder
 	  if [ -n "$$missing" ]; then apt-get update -qq; apt-get install -y -qq --no-install-recommends $$missing; fi; fi
 	TANDEM_BUILDER=target/release/tandem-builder sh sdk/build-examples.sh
 
-# A real sender that the tests set the server before; without it that test says that it is left out.
+# Real senders that the tests set the server before; without them those tests say that they are left out.
 peers:
-	@command -v prometheus-node-exporter >/dev/null || command -v node_exporter >/dev/null || { \
+	@missing=""; \
+	for name in prometheus-node-exporter prometheus prometheus-alertmanager; do command -v $$name >/dev/null || missing="$$missing $$name"; done; \
+	if [ -n "$$missing" ]; then \
 	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	    { apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus-node-exporter; } \
-	      || echo "prometheus-node-exporter could not be installed; its test is left out"; \
-	  else echo "node_exporter is not installed; its test is left out"; fi; }
+	    { apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; } \
+	      || echo "$$missing could not be installed; their tests are left out"; \
+	  else echo "$$missing are not installed; their tests are left out"; fi; fi
 
 build: components
 	$(CARGO) build $(PROFILE) $(CHOICE) --bin tandem
