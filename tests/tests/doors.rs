@@ -107,16 +107,14 @@ async fn settled(base: &str) -> Meaning {
     last
 }
 
-/// Code and entity of the alert that opened the one incident.
+/// Code and entity of the fault in the open incident, and its cause. Prometheus may tell of it as well, and sooner.
 async fn incident(base: &str) -> (String, String, String) {
-    let incident = until("an incident opens", || async {
-        items(base, "/api/v1/incidents").await.into_iter().find(|incident| incident["status"] == "open")
-    });
-    let incident = incident.await;
-    let alerts = incident["alerts"].as_array().cloned().unwrap_or_default();
-    let fault = alerts.iter().find(|alert| alert["code"] == "gpu.xid.79").cloned().unwrap_or_default();
-    let cause = incident["causes"][0]["entity"].to_string();
-    (fault["code"].to_string(), fault["entity"].to_string(), cause)
+    until("an incident opens with the fault", || async {
+        let open = items(base, "/api/v1/incidents").await.into_iter().find(|incident| incident["status"] == "open")?;
+        let fault = open["alerts"].as_array()?.iter().find(|alert| alert["code"] == "gpu.xid.79")?.clone();
+        Some((fault["code"].to_string(), fault["entity"].to_string(), open["causes"][0]["entity"].to_string()))
+    })
+    .await
 }
 
 /// A page as OTLP gauges of one resource.

@@ -65,11 +65,7 @@ const AT_WORK: [Attack; 23] = [
     attack("eats-stack", &["detector.watch.observe", "used up its stack"], "traps"),
     attack("traps", &["detector.watch.observe", "panicked", "evil_traps::Traps", "earlier version"], "traps"),
     attack("bloats-its-state", &["detector.watch.snapshot"], "calls"),
-    attack(
-        "sleeps-in-host-call",
-        &["collector.collect", "not done after", "see whether what it reads answers"],
-        "timeouts",
-    ),
+    attack("sleeps-in-host-call", &["collector.collect", "not done after", "the target is slow"], "timeouts"),
     attack("asks-ungranted-address", &["is not granted", "allow_http"], "denials"),
     attack("follows-a-redirect", &["is not granted", "allow_http"], "denials"),
     attack("dials-ungranted-address", &["is not granted", "allow_tcp"], "denials"),
