@@ -1,0 +1,49 @@
+//! Where series come from.
+
+use promql_parser::label::{MatchOp, Matcher};
+use tandem_domain::series::Labels;
+
+/// The data could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SourceError(pub String);
+
+/// One series with what it has in the time asked for: columns of equal length, ascending.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SelectedSeries {
+    /// All labels, `__name__` among them.
+    pub labels: Labels,
+    /// Milliseconds since the epoch.
+    pub at: Vec<i64>,
+    /// Values; [`crate::STALE_NAN`] ends a series.
+    pub value: Vec<f64>,
+}
+
+/// Series by their labels.
+pub trait SeriesSource {
+    /// The series that fit all matchers, with their samples from `start` to `end` (milliseconds, both included). No more than
+    /// `limit` series plus one are needed: one more tells that there are too many.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        start: i64,
+        end: i64,
+        limit: usize,
+    ) -> Result<Vec<SelectedSeries>, SourceError>;
+}
+
+/// Whether labels fit all matchers; a label that is not there is an empty one.
+pub fn matches(labels: &Labels, matchers: &[Matcher]) -> bool {
+    matchers.iter().all(|matcher| {
+        let value = labels.get(&matcher.name).unwrap_or_default();
+        match &matcher.op {
+            MatchOp::Equal => value == matcher.value,
+            MatchOp::NotEqual => value != matcher.value,
+            MatchOp::Re(pattern) => pattern.is_match(value),
+            MatchOp::NotRe(pattern) => !pattern.is_match(value),
+        }
+    })
+}
