@@ -62,7 +62,6 @@ impl<'s> Engine<'s> {
             match byte {
                 b'(' | b'[' | b'{' | b'-' | b'+' => depth += 1,
                 b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-                b',' | b'a'..=b'z' => {}
                 _ => {}
             }
             if depth > self.limits.depth {

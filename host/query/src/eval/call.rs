@@ -50,11 +50,23 @@ impl Evaluator<'_> {
                     windows.series.iter().any(|one| !windows.window(one, step).at.is_empty())
                 })
             }
+            "sort" | "sort_desc" if grid.len() > 1 => {
+                self.annotations.warn(format!(
+                    "{name} is ineffective for range queries since results always have a fixed output ordering"
+                ));
+                self.vector(argument(call, 0)?, grid)?
+            }
             "sort" | "sort_desc" => sorted(self.vector(argument(call, 0)?, grid)?, name == "sort_desc"),
             "histogram_quantile" => {
                 let quantile = self.scalar(argument(call, 0)?, grid)?;
                 let buckets = self.vector(argument(call, 1)?, grid)?;
                 histogram::quantiles(&quantile, buckets, grid.len(), &mut self.annotations)?
+            }
+            "histogram_fraction" => {
+                let lower = self.scalar(argument(call, 0)?, grid)?;
+                let upper = self.scalar(argument(call, 1)?, grid)?;
+                let buckets = self.vector(argument(call, 2)?, grid)?;
+                histogram::fractions(&lower, &upper, buckets, &mut self.annotations)?
             }
             "label_replace" => {
                 let series = self.vector(argument(call, 0)?, grid)?;

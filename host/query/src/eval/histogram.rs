@@ -21,6 +21,16 @@ pub(super) fn quantiles(
     for q in quantile.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
         annotations.warn(format!("quantile value should be between 0 and 1, got {q}"));
     }
+    of_each(buckets, steps, annotations, |step, counts| of_buckets(quantile[step], counts))
+}
+
+/// A value of each histogram at each step.
+fn of_each(
+    buckets: Vec<StepSeries>,
+    steps: usize,
+    annotations: &mut Annotations,
+    of: impl Fn(usize, Vec<(f64, f64)>) -> f64,
+) -> Result<Vec<StepSeries>, QueryError> {
     let mut histograms: BTreeMap<Labels, Vec<(f64, StepSeries)>> = BTreeMap::new();
     for bucket in buckets {
         let bound = bucket.labels.get("le").unwrap_or_default();
@@ -39,11 +49,49 @@ pub(super) fn quantiles(
         let value = |step: usize| {
             let counts: Vec<(f64, f64)> =
                 buckets.iter().filter_map(|(bound, series)| Some((*bound, series.values[step]?))).collect();
-            (!counts.is_empty()).then(|| of_buckets(quantile[step], counts))
+            (!counts.is_empty()).then(|| of(step, counts))
         };
         series.push(StepSeries { labels, values: (0..steps).map(value).collect() });
     }
     merged(series)
+}
+
+/// The share of observations between two bounds, of each histogram.
+pub(super) fn fractions(
+    lower: &[f64],
+    upper: &[f64],
+    buckets: Vec<StepSeries>,
+    annotations: &mut Annotations,
+) -> Result<Vec<StepSeries>, QueryError> {
+    of_each(buckets, lower.len(), annotations, |step, counts| fraction(lower[step], upper[step], &counts))
+}
+
+/// The share between two bounds, observations being spread evenly within each bucket.
+fn fraction(lower: f64, upper: f64, counts: &[(f64, f64)]) -> f64 {
+    let Some((highest, total)) = counts.last().copied() else { return f64::NAN };
+    if highest != f64::INFINITY || total == 0.0 || total.is_nan() || lower.is_nan() || upper.is_nan() {
+        return f64::NAN;
+    }
+    if lower >= upper {
+        return 0.0;
+    }
+    let below = |bound: f64| {
+        let place = counts.partition_point(|(end, _)| *end < bound);
+        let Some((end, through)) = counts.get(place).copied() else { return total };
+        let before = place.checked_sub(1).map(|place| counts[place]);
+        let (start, below) = before.unwrap_or((if end > 0.0 { 0.0 } else { f64::NEG_INFINITY }, 0.0));
+        if bound <= start {
+            return below;
+        }
+        if end == f64::INFINITY {
+            return if bound == f64::INFINITY { through } else { below };
+        }
+        if start == f64::NEG_INFINITY {
+            return if bound == end { through } else { below };
+        }
+        below + (through - below) * ((bound - start) / (end - start))
+    };
+    (below(upper) - below(lower)) / total
 }
 
 /// The quantile of one histogram, by ascending bounds with cumulative counts.

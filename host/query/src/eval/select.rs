@@ -13,6 +13,9 @@ use promql_parser::{
 use std::time::UNIX_EPOCH;
 use tandem_domain::series::Labels;
 
+/// A series with its latest sample before each step.
+pub(super) type LatestSamples = (Labels, Vec<Option<Sample>>);
+
 /// Series with their samples, and the range before each step that counts.
 pub(super) struct Windows {
     pub series: Vec<SelectedSeries>,
@@ -98,11 +101,7 @@ impl Evaluator<'_> {
     }
 
     /// As [`Evaluator::instant_vector`], with the moments of the samples.
-    pub(super) fn latest(
-        &mut self,
-        selector: &VectorSelector,
-        grid: Grid,
-    ) -> Result<Vec<(Labels, Vec<Option<Sample>>)>, QueryError> {
+    pub(super) fn latest(&mut self, selector: &VectorSelector, grid: Grid) -> Result<Vec<LatestSamples>, QueryError> {
         let references = self.references(grid, selector.at.as_ref(), selector.offset.as_ref());
         let (Some(first), Some(last)) = (references.iter().min(), references.iter().max()) else {
             return Ok(Vec::new());

@@ -35,10 +35,15 @@ pub(super) fn mean(values: &[f64]) -> f64 {
     sum(values.iter().map(|value| value / values.len() as f64))
 }
 
-/// Population variance.
+/// Population variance (Welford 1962): exactly zero for equal values.
 pub(super) fn variance(values: &[f64]) -> f64 {
-    let mean = mean(values);
-    sum(values.iter().map(|value| (value - mean) * (value - mean))) / values.len() as f64
+    let (mut mean, mut squares) = (0.0, 0.0);
+    for (place, value) in values.iter().enumerate() {
+        let delta = value - mean;
+        mean += delta / (place + 1) as f64;
+        squares += delta * (value - mean);
+    }
+    squares / values.len() as f64
 }
 
 /// The quantile of values by linear interpolation between ranks.
