@@ -224,6 +224,17 @@ async fn a_real_prometheus_writes_remotely_alerts_and_both_count_the_same() {
         alerts.into_iter().find(|alert| alert["code"] == "GpuFell" && alert["state"] == "resolved")
     })
     .await;
+    // What it sent can be asked for in its own language, and it answers the same.
+    let ask_both = "/api/v1/query?query=count%20by%20(job)%20(%7Bjob%3D%22dcgm%22%2C__name__%3D~%22DCGM.*%22%7D)";
+    let (_, theirs) = ask("GET", &address, ask_both, "").await.expect("it answers");
+    let (status, ours) = ask("GET", &base, &format!("/prometheus{ask_both}"), "").await.expect("we answer");
+    assert_eq!((status, &ours["status"]), (200, &json!("success")), "{ours}");
+    let result = |answer: &Value| {
+        (answer["data"]["result"][0]["metric"].clone(), answer["data"]["result"][0]["value"][1].clone())
+    };
+    assert_eq!(result(&ours), result(&theirs));
+    let (status, wrong) = ask("GET", &base, "/prometheus/api/v1/query?query=sum(", "").await.expect("we answer");
+    assert_eq!((status, &wrong["errorType"]), (400, &json!("bad_data")), "{wrong}");
     // A page that no longer answers sends no more samples but the last ones; then both stand still and can be compared.
     let id = child.id().expect("it runs").to_string();
     assert_eq!(counter(&address, "prometheus_remote_storage_samples_failed_total").await, 0.0);

@@ -38,6 +38,7 @@ const EDGES: [(&str, &[&str]); 11] = [
             "tandem-aiops",
             "tandem-mlops",
             "tandem-verdict",
+            "tandem-query",
             "tandem-egress",
         ],
     ),

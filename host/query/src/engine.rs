@@ -1,11 +1,14 @@
 //! Queries as they are asked: at one moment, or over a range.
 
 use crate::{
-    Annotations, Grid, QueryError, QueryLimits, Sample, SampleSeries, SeriesSource,
+    Annotations, Grid, METRIC_NAME, QueryError, QueryLimits, Sample, SampleSeries, SeriesSource,
     eval::Evaluator,
     value::{StepSeries, Value},
 };
-use promql_parser::parser::{self, Expr};
+use promql_parser::{
+    label::{MatchOp, Matcher},
+    parser::{self, Expr},
+};
 use tandem_domain::series::Labels;
 
 /// How far back a sample counts when nothing newer is there, in milliseconds: Prometheus' default.
@@ -156,5 +159,19 @@ pub(crate) fn unwrapped(expr: &Expr) -> &Expr {
     match expr {
         Expr::Paren(inner) => unwrapped(&inner.expr),
         other => other,
+    }
+}
+
+/// The matchers of a series selector such as `up{job="node"}`.
+///
+/// # Errors
+/// When it is none.
+pub fn selector(text: &str) -> Result<Vec<Matcher>, QueryError> {
+    match parser::parse(text).map_err(QueryError::bad)? {
+        Expr::VectorSelector(selector) => {
+            let named = selector.name.iter().map(|name| Matcher::new(MatchOp::Equal, METRIC_NAME, name));
+            Ok(named.chain(selector.matchers.matchers.iter().cloned()).collect())
+        }
+        _ => Err(QueryError::bad(format!("{text:?} is no series selector"))),
     }
 }

@@ -12,16 +12,18 @@ mod grid;
 mod labels;
 mod limits;
 mod source;
+mod store_source;
 mod value;
 
 pub use annotation::Annotations;
-pub use engine::{Answer, Engine, Outcome};
+pub use engine::{Answer, Engine, Outcome, selector};
 pub use error::{ErrorKind, QueryError};
 pub use grid::Grid;
 pub use labels::METRIC_NAME;
 pub use limits::QueryLimits;
 pub use promql_parser::label::{MatchOp, Matcher};
 pub use source::{SelectedSeries, SeriesSource, SourceError, matches};
+pub use store_source::StoreSource;
 pub use value::{Sample, SampleSeries};
 
 /// The bits of the NaN by which Prometheus marks the end of a series.

@@ -12,6 +12,7 @@ mod hooks;
 mod incidents;
 mod plugins;
 mod predictions;
+mod prometheus;
 mod senders;
 mod series;
 mod targets;
@@ -91,6 +92,12 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(guarded(Ingest, routes!(alert_doors::posted)))
         .routes(guarded(Ingest, routes!(alert_doors::webhook)))
         .routes(guarded(ReadHealth, routes!(alert_doors::ready)))
+        .routes(guarded(Read, routes!(prometheus::query, prometheus::post_query)))
+        .routes(guarded(Read, routes!(prometheus::query_range, prometheus::post_query_range)))
+        .routes(guarded(Read, routes!(prometheus::series)))
+        .routes(guarded(Read, routes!(prometheus::labels)))
+        .routes(guarded(Read, routes!(prometheus::label_values)))
+        .routes(guarded(Read, routes!(prometheus::build_info)))
         .routes(guarded(Ingest, routes!(senders::remote_write)))
         .routes(guarded(Ingest, routes!(senders::otlp_metrics)))
         .routes(guarded(Ingest, routes!(senders::otlp_logs)))
