@@ -1,22 +1,25 @@
 //! Where series come from.
 
 use promql_parser::label::{MatchOp, Matcher};
-use tandem_domain::series::Labels;
+use std::sync::Arc;
+use tandem_domain::{histogram::NativeHistogram, series::Labels};
 
 /// The data could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SourceError(pub String);
 
-/// One series with what it has in the time asked for: columns of equal length, ascending.
+/// One series with what it has in the time asked for. A moment has a float or a native histogram.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SelectedSeries {
     /// All labels, `__name__` among them.
     pub labels: Labels,
-    /// Milliseconds since the epoch.
+    /// Moments of the floats: milliseconds since the epoch, ascending.
     pub at: Vec<i64>,
-    /// Values; [`crate::STALE_NAN`] ends a series.
+    /// Floats, as many as moments; [`crate::STALE_NAN`] ends a series.
     pub value: Vec<f64>,
+    /// Native histograms with their moments in milliseconds, ascending; a sum of [`crate::STALE_NAN`] ends a series.
+    pub histograms: Vec<(i64, Arc<NativeHistogram>)>,
 }
 
 /// Series by their labels.

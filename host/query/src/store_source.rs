@@ -54,7 +54,7 @@ impl SeriesSource for StoreSource {
             let points = points.map_err(|error| SourceError(error.to_string()))?;
             if !points.at.is_empty() {
                 let at = points.at.into_iter().map(|at| at.0).collect();
-                found.push(SelectedSeries { labels: labels.clone(), at, value: points.value });
+                found.push(SelectedSeries { labels: labels.clone(), at, value: points.value, histograms: Vec::new() });
             }
             if found.len() > limit {
                 break;

@@ -19,7 +19,7 @@ impl SeriesSource for Memory {
         let cut = |series: &SelectedSeries| {
             let (from, to) = (series.at.partition_point(|at| *at < start), series.at.partition_point(|at| *at <= end));
             let (at, value) = (series.at[from..to.max(from)].to_vec(), series.value[from..to.max(from)].to_vec());
-            SelectedSeries { labels: series.labels.clone(), at, value }
+            SelectedSeries { labels: series.labels.clone(), at, value, histograms: Vec::new() }
         };
         Ok(fitting.map(cut).filter(|series| !series.at.is_empty()).collect())
     }
@@ -340,7 +340,7 @@ fn run(text: &str) -> (usize, Vec<String>) {
         } else if loading && let Some((labels, rest)) = labelled(line) {
             let values = values(rest).unwrap_or_default().into_iter().enumerate();
             let (at, value) = values.filter_map(|(place, value)| Some((place as i64 * step, value?))).unzip();
-            memory.0.push(SelectedSeries { labels, at, value });
+            memory.0.push(SelectedSeries { labels, at, value, histograms: Vec::new() });
         }
     }
     finish(&mut open, &memory);
@@ -424,6 +424,7 @@ fn a_query_is_held_to_its_limits_and_can_be_called_off() {
         labels: Labels::new([("__name__".to_owned(), "m".to_owned()), ("n".to_owned(), n.to_string())]),
         at: (0..100).map(|i| i * 1_000).collect(),
         value: vec![1.0; 100],
+        histograms: Vec::new(),
     };
     let memory = Memory((0..50).map(series).collect());
     let few = QueryLimits { series: 10, ..QueryLimits::default() };

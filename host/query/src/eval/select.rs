@@ -167,7 +167,7 @@ impl Evaluator<'_> {
             .into_iter()
             .map(|one| {
                 let (at, value) = inner.moments().zip(one.values).filter_map(|(at, value)| Some((at, value?))).unzip();
-                SelectedSeries { labels: one.labels, at, value }
+                SelectedSeries { labels: one.labels, at, value, histograms: Vec::new() }
             })
             .collect();
         Ok(Windows { series, ends, millis })
