@@ -1,0 +1,8 @@
+//! Queries as Prometheus' own HTTP API takes and answers them, so that Grafana and promtool work unchanged.
+
+mod answer;
+mod parameters;
+pub(super) mod query;
+pub(super) mod series;
+pub(super) mod status;
+mod working;
