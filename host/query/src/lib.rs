@@ -23,7 +23,7 @@ pub use labels::METRIC_NAME;
 pub use limits::QueryLimits;
 pub use promql_parser::label::{MatchOp, Matcher};
 pub use source::{SelectedSeries, SeriesSource, SourceError, matches};
-pub use store_source::StoreSource;
+pub use store_source::{StoreSource, label_filter};
 pub use value::{Sample, SampleSeries};
 
 /// The bits of the NaN by which Prometheus marks the end of a series.

@@ -1,42 +1,64 @@
 //! The store as a source of series: each with its own labels, its name, and its target's `job` and `instance`.
 
-use crate::{METRIC_NAME, Matcher, SelectedSeries, SeriesSource, SourceError, matches};
+use crate::{Matcher, SelectedSeries, SeriesSource, SourceError};
+use promql_parser::label::MatchOp;
+use regex::Regex;
 use tandem_domain::{
     Timestamp,
-    series::{Labels, Series, SeriesId},
+    series::{Labels, SeriesId},
 };
-use tandem_store::{ReadError, ReadTx};
+use tandem_store::{LabelFilter, LabelMatcher, LabelTest, Pattern, ReadTx, TimeRange};
 
-/// One snapshot of the store.
+/// One snapshot of the store. Series are found by its index; nothing is read before it is asked for.
 pub struct StoreSource {
     read: ReadTx,
-    series: Vec<(SeriesId, Labels)>,
 }
 
-/// All labels of a series. Its own `job` and `instance` count before its target's.
-fn labels_of(series: &Series) -> Labels {
-    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-    let name = [(METRIC_NAME.to_owned(), series.description.metric.clone())];
-    let target =
-        [("job".to_owned(), series.target.job.clone()), ("instance".to_owned(), series.target.instance.clone())];
-    Labels::new(name.into_iter().chain(series.description.labels.iter().map(owned)).chain(target))
+/// A pattern over the whole value, in which `.` is any character, as in Prometheus 3.
+fn pattern(given: &Regex, text: &str) -> Pattern {
+    Pattern::anchored(Regex::new(&format!("^(?s:{text})$")).unwrap_or_else(|_| given.clone()))
+}
+
+fn condition(matcher: &Matcher) -> LabelMatcher {
+    let test = match &matcher.op {
+        MatchOp::Equal => LabelTest::Equal(matcher.value.clone()),
+        MatchOp::NotEqual => LabelTest::NotEqual(matcher.value.clone()),
+        MatchOp::Re(regex) => LabelTest::Fits(pattern(regex, &matcher.value)),
+        MatchOp::NotRe(regex) => LabelTest::Misses(pattern(regex, &matcher.value)),
+    };
+    LabelMatcher { name: matcher.name.clone(), test }
+}
+
+/// Series that fit one of the sets of matchers (all, where there is no set) and may have samples in the range.
+pub fn label_filter(sets: &[Vec<Matcher>], range: Option<TimeRange>) -> LabelFilter {
+    LabelFilter { sets: sets.iter().map(|set| set.iter().map(condition).collect()).collect(), range }
 }
 
 impl StoreSource {
     /// Over a snapshot.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn new(read: ReadTx) -> Result<Self, ReadError> {
-        let series = read.scan::<Series>(.., usize::MAX)?;
-        let series = series.iter().map(|one| (one.id, labels_of(one))).collect();
-        Ok(Self { read, series })
+    pub fn new(read: ReadTx) -> Self {
+        Self { read }
     }
 
-    /// Labels of the series that fit one of the sets of matchers; all, where there is no set.
-    pub fn labels<'s>(&'s self, sets: &'s [Vec<Matcher>]) -> impl Iterator<Item = &'s Labels> {
-        let fits = move |labels: &&Labels| sets.is_empty() || sets.iter().any(|set| matches(labels, set));
-        self.series.iter().map(|(_, labels)| labels).filter(fits)
+    /// The snapshot, for what is asked of series besides their samples.
+    pub fn snapshot(&self) -> &ReadTx {
+        &self.read
+    }
+
+    /// Labels of the series that a filter finds, by rising number.
+    pub fn labels<'s>(&'s self, filter: &LabelFilter) -> impl Iterator<Item = Labels> + 's {
+        self.read.select_series(filter).into_iter().filter_map(|id| self.read.series_labels(id))
+    }
+
+    fn one(&self, id: SeriesId, (start, end): TimeRange) -> Result<Option<SelectedSeries>, SourceError> {
+        let points = self.read.points(id, start, end).map_err(|error| SourceError(error.to_string()))?;
+        if points.at.is_empty() {
+            return Ok(None);
+        }
+        // One that was removed since it was found is gone.
+        let Some(labels) = self.read.series_labels(id) else { return Ok(None) };
+        let at = points.at.into_iter().map(|at| at.0).collect();
+        Ok(Some(SelectedSeries { labels, at, value: points.value, histograms: Vec::new() }))
     }
 }
 
@@ -48,14 +70,10 @@ impl SeriesSource for StoreSource {
         end: i64,
         limit: usize,
     ) -> Result<Vec<SelectedSeries>, SourceError> {
+        let range = (Timestamp(start), Timestamp(end));
         let mut found = Vec::new();
-        for (id, labels) in self.series.iter().filter(|(_, labels)| matches(labels, matchers)) {
-            let points = self.read.points(*id, Timestamp(start), Timestamp(end));
-            let points = points.map_err(|error| SourceError(error.to_string()))?;
-            if !points.at.is_empty() {
-                let at = points.at.into_iter().map(|at| at.0).collect();
-                found.push(SelectedSeries { labels: labels.clone(), at, value: points.value, histograms: Vec::new() });
-            }
+        for id in self.read.select_series(&label_filter(&[matchers.to_vec()], Some(range))) {
+            found.extend(self.one(id, range)?);
             if found.len() > limit {
                 break;
             }

@@ -1,16 +1,23 @@
 //! The file: opening, its format, migrations.
 
-use crate::error::OpenError;
-use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, StorageBackend, TableDefinition, TableHandle, WriteTransaction,
+use crate::{
+    error::OpenError,
+    index::{PRESENCE, presence},
+    read::raw,
+    series::window_of_table,
 };
+use redb::{
+    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableHandle,
+    WriteTransaction,
+};
+use roaring::RoaringTreemap;
 use std::{
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
 
 /// The format this server writes; raised when a migration is needed.
-pub(crate) const FORMAT: u64 = 1;
+pub(crate) const FORMAT: u64 = 2;
 /// Facts about the file itself.
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 /// The file's name in the data folder.
@@ -21,7 +28,27 @@ const IN_MAKING: &str = "tandem.redb.new-";
 
 /// Migrations by the format they start from; each runs in the transaction that raises the format.
 type Migration = (u64, fn(&WriteTransaction) -> Result<(), redb::Error>);
-const MIGRATIONS: &[Migration] = &[];
+const MIGRATIONS: &[Migration] = &[(1, registry_in_memory)];
+
+/// From format 1: series are found by the index in memory, so that two tables go; which series have samples in which window
+/// is kept, and found out here by looking through the chunks.
+fn registry_in_memory(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.delete_table(raw("series_identity"))?;
+    transaction.delete_table(raw("series_by_target"))?;
+    let tables: Vec<String> = transaction.list_tables()?.map(|table| table.name().to_owned()).collect();
+    for (window, name) in tables.iter().filter_map(|name| Some((window_of_table(name)?, name))) {
+        let mut series = RoaringTreemap::new();
+        for entry in transaction.open_table(raw(name))?.iter()? {
+            let (key, _) = entry?;
+            if let Some(id) = key.value().first_chunk::<8>() {
+                series.insert(u64::from_be_bytes(*id));
+            }
+        }
+        let bytes = presence::to_bytes(&series);
+        transaction.open_table(raw(PRESENCE))?.insert(presence::key(window).as_slice(), bytes.as_slice())?;
+    }
+    Ok(())
+}
 
 /// Where the bytes lie.
 pub(crate) enum Place {

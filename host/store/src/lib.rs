@@ -4,8 +4,10 @@
 mod envelope;
 mod error;
 mod file;
+mod index;
 mod key;
 mod read;
+mod registry;
 mod series;
 mod store;
 pub mod testing;
@@ -13,8 +15,9 @@ mod write;
 mod writer;
 
 pub use error::{OpenError, ReadError, WriteError};
+pub use index::{IndexStatistics, LabelFilter, LabelMatcher, LabelTest, METRIC_NAME, Pattern, TimeRange, TopEntry};
 pub use key::TableKey;
 pub use read::ReadTx;
-pub use series::NewSeries;
+pub use registry::NewSeries;
 pub use store::{Store, StoreMetrics, StoreOptions};
 pub use write::WriteTx;

@@ -3,8 +3,10 @@
 use crate::{
     ReadError, TableKey, envelope,
     error::storage,
+    index::LabelIndex,
     series::{self, Head, ReaderEpoch},
 };
+use parking_lot::RwLock;
 use redb::{ReadTransaction, ReadableTableMetadata, TableDefinition, TableError};
 use std::{
     ops::{Bound, RangeBounds},
@@ -12,8 +14,7 @@ use std::{
 };
 use tandem_domain::{
     LogRecord, Record, Timestamp,
-    series::{Points, SampleBatch, Series, SeriesDescription, SeriesId},
-    target::TargetKey,
+    series::{Points, SampleBatch, SeriesId},
 };
 
 /// Keys and values as bytes.
@@ -54,13 +55,19 @@ pub(crate) fn number(bytes: &[u8]) -> Result<u64, ReadError> {
 /// A read snapshot. Keep it short: a long reader pins freed pages.
 pub struct ReadTx {
     transaction: ReadTransaction,
-    head: Arc<Head>,
+    pub(crate) head: Arc<Head>,
+    pub(crate) index: Arc<RwLock<LabelIndex>>,
     _epoch: ReaderEpoch,
 }
 
 impl ReadTx {
-    pub(crate) fn new(transaction: ReadTransaction, head: Arc<Head>, epoch: ReaderEpoch) -> Self {
-        Self { transaction, head, _epoch: epoch }
+    pub(crate) fn new(
+        transaction: ReadTransaction,
+        head: Arc<Head>,
+        index: Arc<RwLock<LabelIndex>>,
+        epoch: ReaderEpoch,
+    ) -> Self {
+        Self { transaction, head, index, _epoch: epoch }
     }
 
     /// Runs `look` on a table; `None` when the table does not exist yet.
@@ -203,35 +210,6 @@ impl ReadTx {
     /// As [`ReadTx::get`].
     pub fn cursor(&self, reader: &str) -> Result<u64, ReadError> {
         self.raw_get(CURSORS, reader.as_bytes())?.map_or(Ok(0), |bytes| number(&bytes))
-    }
-
-    /// The number of a series of a target, if it is registered.
-    ///
-    /// # Errors
-    /// As [`ReadTx::get`].
-    pub fn series_id(
-        &self,
-        target: &TargetKey,
-        description: &SeriesDescription,
-    ) -> Result<Option<SeriesId>, ReadError> {
-        let found = self.raw_get(series::IDENTITY, &series::identity(target, description))?;
-        found.map(|bytes| number(&bytes).map(SeriesId)).transpose()
-    }
-
-    /// All series of a target, by number.
-    ///
-    /// # Errors
-    /// As [`ReadTx::get`].
-    pub fn series_of_target(&self, target: &TargetKey) -> Result<Vec<Series>, ReadError> {
-        let key = (target.job.clone(), target.instance.clone());
-        let bounds = byte_bounds(&((key.clone(), 0u64)..=(key, u64::MAX)));
-        let ids = self.raw_range(series::BY_TARGET, &bounds, usize::MAX, false)?;
-        let mut found = Vec::with_capacity(ids.len());
-        for (key, _) in ids {
-            let id = number(&key[key.len().saturating_sub(8)..])?;
-            found.extend(self.get::<Series>(&id)?);
-        }
-        Ok(found)
     }
 
     /// Points of a series from `start` to `end`, both included, values as sent.

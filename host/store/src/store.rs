@@ -4,6 +4,8 @@ use crate::{
     OpenError, ReadError, ReadTx, WriteError, WriteTx,
     error::storage,
     file::Place,
+    index::LabelIndex,
+    registry,
     series::{self, Epochs, Head},
     writer::{self, Change, TypedChange},
 };
@@ -50,6 +52,8 @@ pub struct StoreMetrics {
     pub failed_commits: u64,
     /// Samples in memory that are not in compressed chunks yet.
     pub head_samples: u64,
+    /// Series that are registered.
+    pub series: u64,
     /// Bytes of the file.
     pub file_bytes: u64,
 }
@@ -61,6 +65,7 @@ pub(crate) struct Shared {
     /// Absent while a file that failed is being opened again.
     database: RwLock<Option<Arc<Database>>>,
     head: Arc<Head>,
+    index: Arc<RwLock<LabelIndex>>,
     epochs: Arc<Epochs>,
     commits: AtomicU64,
     changes: AtomicU64,
@@ -78,6 +83,10 @@ impl Shared {
 
     pub(crate) fn head(&self) -> &Head {
         &self.head
+    }
+
+    pub(crate) fn index(&self) -> &RwLock<LabelIndex> {
+        &self.index
     }
 
     pub(crate) fn committed(&self) {
@@ -135,6 +144,7 @@ impl Store {
             options,
             database: RwLock::new(Some(Arc::new(database))),
             head: Arc::new(Head::default()),
+            index: Arc::default(),
             epochs: Arc::new(Epochs::default()),
             commits: AtomicU64::new(0),
             changes: AtomicU64::new(0),
@@ -144,8 +154,12 @@ impl Store {
         let unusable = |what: String| OpenError::Unusable { path: "tandem.redb".into(), what };
         let (changes, receiver) = mpsc::channel(MAX_WAITING_CHANGES);
         let store = Store { shared: shared.clone(), changes };
-        series::rebuild_head(&store.read().map_err(|error| unusable(error.to_string()))?, &shared.head)
-            .map_err(|error| unusable(error.to_string()))?;
+        let fill = || {
+            let read = store.read()?;
+            registry::load(&read, &shared.index)?;
+            series::rebuild_head(&read, &shared.head)
+        };
+        fill().map_err(|error| unusable(error.to_string()))?;
         std::thread::Builder::new()
             .name("tandem-store".into())
             .spawn(move || writer::run(&shared, receiver))
@@ -161,7 +175,7 @@ impl Store {
         // The epoch is taken first: what it protects in the head was still there when the snapshot was made.
         let epoch = Epochs::enter(&self.shared.epochs);
         let transaction = self.shared.database()?.begin_read().map_err(storage)?;
-        Ok(ReadTx::new(transaction, self.shared.head.clone(), epoch))
+        Ok(ReadTx::new(transaction, self.shared.head.clone(), self.shared.index.clone(), epoch))
     }
 
     /// Runs `change` on the writer thread, in one transaction with others that wait, and returns after the fsync.
@@ -207,6 +221,7 @@ impl Store {
             changes: self.shared.changes.load(Ordering::Relaxed),
             failed_commits: self.shared.failed_commits.load(Ordering::Relaxed),
             head_samples: self.shared.head.sample_count(),
+            series: self.shared.index.read().len(),
             file_bytes: self.shared.place.file_bytes(),
         }
     }

@@ -4,19 +4,18 @@
 use crate::{
     TableKey, WriteError, envelope,
     error::{storage, write_storage},
+    index::LabelIndex,
     read::{self, ByteBounds, CURSORS, Entries, SEQUENCES, byte_bounds, log_name, number, raw, table_name},
-    series::{self, NewSeries},
+    registry::RegistryChanges,
+    series,
 };
+use parking_lot::RwLock;
 use redb::{ReadableTable, WriteTransaction};
 use std::{
     collections::{BTreeMap, HashMap},
     ops::{Bound, RangeBounds},
 };
-use tandem_domain::{
-    LogRecord, Record,
-    series::{MetricType, SampleBatch, Series, SeriesDescription, SeriesId},
-    target::TargetKey,
-};
+use tandem_domain::{LogRecord, Record, series::SampleBatch};
 
 type Staged = HashMap<String, BTreeMap<Vec<u8>, Option<Vec<u8>>>>;
 
@@ -25,15 +24,34 @@ pub struct WriteTx<'t> {
     transaction: &'t WriteTransaction,
     staged: Staged,
     samples: Vec<(u64, SampleBatch)>,
+    pub(crate) context: Context<'t>,
+    pub(crate) registry: RegistryChanges,
+}
+
+/// What a change sees beside the file.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'t> {
+    /// The registry as it was before the commit.
+    pub index: &'t RwLock<LabelIndex>,
+    /// What earlier changes of the commit did to it.
+    pub earlier: &'t RegistryChanges,
+}
+
+/// What a change leaves for memory when its commit is durable.
+pub(crate) struct Applied {
+    pub samples: Vec<(u64, SampleBatch)>,
+    pub registry: RegistryChanges,
 }
 
 impl<'t> WriteTx<'t> {
-    pub(crate) fn new(transaction: &'t WriteTransaction) -> Self {
-        Self { transaction, staged: HashMap::new(), samples: Vec::new() }
+    pub(crate) fn new(transaction: &'t WriteTransaction, context: Context<'t>) -> Self {
+        let registry = RegistryChanges::default();
+        Self { transaction, staged: HashMap::new(), samples: Vec::new(), context, registry }
     }
 
-    /// Writes what was staged into the transaction; answers the sample batches for the head.
-    pub(crate) fn apply(self) -> Result<Vec<(u64, SampleBatch)>, WriteError> {
+    /// Writes what was staged into the transaction; answers what is for the head and the index.
+    pub(crate) fn apply(mut self) -> Result<Applied, WriteError> {
+        self.tell_of_series()?;
         for (name, entries) in self.staged {
             let mut table = self.transaction.open_table(raw(&name)).map_err(write_storage)?;
             for (key, value) in entries {
@@ -44,10 +62,10 @@ impl<'t> WriteTx<'t> {
                 .map_err(write_storage)?;
             }
         }
-        Ok(self.samples)
+        Ok(Applied { samples: self.samples, registry: self.registry })
     }
 
-    fn raw_get(&self, name: &str, key: &[u8]) -> Result<Option<Vec<u8>>, WriteError> {
+    pub(crate) fn raw_get(&self, name: &str, key: &[u8]) -> Result<Option<Vec<u8>>, WriteError> {
         if let Some(staged) = self.staged.get(name).and_then(|entries| entries.get(key)) {
             return Ok(staged.clone());
         }
@@ -56,7 +74,7 @@ impl<'t> WriteTx<'t> {
         Ok(found)
     }
 
-    fn raw_range(&self, name: &str, bounds: &ByteBounds, limit: usize) -> Result<Entries, WriteError> {
+    pub(crate) fn raw_range(&self, name: &str, bounds: &ByteBounds, limit: usize) -> Result<Entries, WriteError> {
         if read::empty_range(bounds) {
             return Ok(Vec::new());
         }
@@ -75,7 +93,7 @@ impl<'t> WriteTx<'t> {
         Ok(merged.into_iter().filter_map(|(key, value)| Some((key, value?))).take(limit).collect())
     }
 
-    fn raw_put(&mut self, name: &str, key: Vec<u8>, value: Option<Vec<u8>>) {
+    pub(crate) fn raw_put(&mut self, name: &str, key: Vec<u8>, value: Option<Vec<u8>>) {
         self.staged.entry(name.to_owned()).or_default().insert(key, value);
     }
 
@@ -193,46 +211,6 @@ impl<'t> WriteTx<'t> {
     /// As [`WriteTx::get`].
     pub fn cursor(&mut self, reader: &str) -> Result<u64, WriteError> {
         Ok(self.raw_get(CURSORS, reader.as_bytes())?.map_or(Ok(0), |bytes| number(&bytes))?)
-    }
-
-    /// The number of a series, registering it when it is new. New ones are told in the log [`NewSeries`].
-    ///
-    /// # Errors
-    /// As [`WriteTx::get`].
-    pub fn register_series(
-        &mut self,
-        target: &TargetKey,
-        description: &SeriesDescription,
-    ) -> Result<SeriesId, WriteError> {
-        let identity = series::identity(target, description);
-        if let Some(bytes) = self.raw_get(series::IDENTITY, &identity)? {
-            let id = number(&bytes)?;
-            self.describe_anew(id, description)?;
-            return Ok(SeriesId(id));
-        }
-        let id = self.next_id("series")?;
-        self.raw_put(series::IDENTITY, identity, Some(id.to_bytes()));
-        let by_target = ((target.job.clone(), target.instance.clone()), id);
-        self.raw_put(series::BY_TARGET, by_target.to_bytes(), Some(Vec::new()));
-        self.put(&Series { id: SeriesId(id), target: target.clone(), description: description.clone() })?;
-        self.append(&NewSeries { series: SeriesId(id), target: target.clone() })?;
-        Ok(SeriesId(id))
-    }
-
-    /// Type and unit are no part of a series' identity: a sender may declare them after the first samples. What is declared
-    /// later counts, and the series is told as new again, so that mappers see it.
-    fn describe_anew(&mut self, id: u64, description: &SeriesDescription) -> Result<(), WriteError> {
-        if description.metric_type == MetricType::Unknown {
-            return Ok(());
-        }
-        let Some(mut known) = self.get::<Series>(&id)? else { return Ok(()) };
-        if (known.description.metric_type, &known.description.unit) == (description.metric_type, &description.unit) {
-            return Ok(());
-        }
-        known.description = description.clone();
-        self.put(&known)?;
-        self.append(&NewSeries { series: known.id, target: known.target })?;
-        Ok(())
     }
 
     /// Appends samples; they are readable after the commit.

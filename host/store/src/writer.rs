@@ -1,7 +1,7 @@
 //! The one writer thread: takes the changes that wait, runs them in one transaction, and answers all of them after the one
 //! fsync of its commit.
 
-use crate::{WriteError, WriteTx, error::write_storage, store::Shared};
+use crate::{WriteError, WriteTx, error::write_storage, registry::RegistryChanges, store::Shared, write::Context};
 use redb::{Database, Durability};
 use std::{
     any::Any,
@@ -89,13 +89,18 @@ fn commit(shared: &Arc<Shared>, group: &mut [Box<dyn Change>]) -> Result<(), Wri
     let mut transaction = database.begin_write().map_err(write_storage)?;
     transaction.set_durability(Durability::Immediate).map_err(write_storage)?;
     let mut samples: Vec<(u64, SampleBatch)> = Vec::new();
+    let mut registry = RegistryChanges::default();
     for change in group {
-        let mut staged = WriteTx::new(&transaction);
+        let mut staged = WriteTx::new(&transaction, Context { index: shared.index(), earlier: &registry });
         if change.run(&mut staged) {
-            samples.extend(staged.apply()?);
+            let applied = staged.apply()?;
+            samples.extend(applied.samples);
+            registry.extend(applied.registry);
         }
     }
     transaction.commit().map_err(write_storage)?;
+    // Series first: whoever meets a sample finds whose it is.
+    registry.reach(shared.index());
     shared.head().append(samples);
     shared.committed();
     Ok(())

@@ -16,8 +16,8 @@ use tandem_store::{NewSeries, Store, WriteError, WriteTx};
 const SERIES_CURSOR: &str = "map/new_series";
 /// The reader of collected topology.
 const COLLECTED_CURSOR: &str = "map/collected";
-/// New series taken in at once; a burst of 100,000 takes ten passes.
-const MAX_SERIES_PER_PASS: usize = 10_000;
+/// Records of new series taken in at once; one stands for all series of a target that were registered together.
+const MAX_RECORDS_PER_PASS: usize = 10_000;
 /// Collections taken in at once.
 const MAX_COLLECTIONS_PER_PASS: usize = 32;
 /// Most targets there can be.
@@ -35,7 +35,7 @@ pub fn news(tx: &mut WriteTx<'_>, target: &TargetKey, now: Timestamp, again: boo
 pub async fn series(store: &Store, now: Timestamp) -> Result<bool, RoomError> {
     let (through, targets) = {
         let read = store.read()?;
-        let found = read.log_after::<NewSeries>(read.cursor(SERIES_CURSOR)?, MAX_SERIES_PER_PASS)?;
+        let found = read.log_after::<NewSeries>(read.cursor(SERIES_CURSOR)?, MAX_RECORDS_PER_PASS)?;
         let Some((through, _)) = found.last() else { return Ok(false) };
         let through = *through;
         let targets: BTreeMap<TargetKey, ()> = found.into_iter().map(|(_, new)| (new.target, ())).collect();

@@ -107,7 +107,7 @@ async fn a_burst_of_new_series_is_mapped_in_bounded_passes_and_rests_afterwards(
     for host in ["a", "b", "c"] {
         register(&store, host, 0..7_000).await;
     }
-    assert!(settle(&mut room, second(0)).await >= 3);
+    settle(&mut room, second(0)).await;
     assert_eq!(mappers.calls.lock().unwrap().len(), 0, "the series of a scrape are waited for");
     settle(&mut room, second(1)).await;
     assert_eq!(*mappers.calls.lock().unwrap(), vec![("m".to_owned(), 7_000); 3]);

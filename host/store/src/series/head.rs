@@ -53,6 +53,12 @@ impl Head {
         of_series.iter().filter(|sample| start <= sample.at && sample.at <= end).map(|s| (s.at, s.value)).collect()
     }
 
+    /// Whether there is a sample of a series from `start` to `end`.
+    pub(crate) fn has(&self, series: SeriesId, start: Timestamp, end: Timestamp) -> bool {
+        let all = self.series.read();
+        all.get(&series).is_some_and(|samples| samples.iter().any(|sample| start <= sample.at && sample.at <= end))
+    }
+
     /// The newest sample of a series since the server started or a little before.
     pub(crate) fn latest(&self, series: SeriesId) -> Option<(Timestamp, f64)> {
         self.latest.read().get(&series).copied()

@@ -7,6 +7,7 @@ use super::{
     head::{Epochs, Head},
 };
 use crate::{Store, WriteError};
+use roaring::RoaringTreemap;
 use std::collections::BTreeMap;
 use tandem_domain::{Timestamp, series::SeriesId};
 
@@ -36,8 +37,12 @@ pub(crate) async fn maintain(
     drop_old_windows(store, oldest_kept).await
 }
 
-/// The chunks of a flush: table, key, bytes.
-type EncodedChunks = Vec<(String, Vec<u8>, Vec<u8>)>;
+/// The chunks of a flush (table, key, bytes), and which series have some in which window.
+#[derive(Default)]
+struct EncodedChunks {
+    chunks: Vec<(String, Vec<u8>, Vec<u8>)>,
+    present: BTreeMap<i64, RoaringTreemap>,
+}
 
 async fn flush(store: &Store, head: &Head, epochs: &Epochs) -> Result<(), WriteError> {
     let (through, flushed) = {
@@ -50,8 +55,11 @@ async fn flush(store: &Store, head: &Head, epochs: &Epochs) -> Result<(), WriteE
     let encoded = encode(head, flushed, through).map_err(WriteError::Refused)?;
     store
         .write(move |transaction| {
-            for (table, key, bytes) in encoded {
+            for (table, key, bytes) in encoded.chunks {
                 transaction.put_chunk(&table, key, bytes);
+            }
+            for (window, series) in encoded.present {
+                transaction.note_presence(window, series)?;
             }
             transaction.set_cursor(FLUSHED, through)?;
             let slowest = transaction.cursors_with_prefix(SAMPLE_READERS)?.into_iter().min().unwrap_or(through);
@@ -73,10 +81,13 @@ fn encode(head: &Head, flushed: u64, through: u64) -> Result<EncodedChunks, Stri
             chunk.1.push(sample.value);
         }
     }
-    let encoded = windows.into_iter().map(|((window, series), (at, value))| {
-        Ok((chunks::table_of(window), chunks::key(series, through), codec::encode_chunk(through, &at, &value)?))
-    });
-    encoded.collect()
+    let mut encoded = EncodedChunks::default();
+    for ((window, series), (at, value)) in windows {
+        let bytes = codec::encode_chunk(through, &at, &value)?;
+        encoded.chunks.push((chunks::table_of(window), chunks::key(series, through), bytes));
+        encoded.present.entry(window).or_default().insert(series.0);
+    }
+    Ok(encoded)
 }
 
 async fn drop_old_windows(store: &Store, oldest_kept: Timestamp) -> Result<(), WriteError> {
@@ -91,6 +102,9 @@ async fn drop_old_windows(store: &Store, oldest_kept: Timestamp) -> Result<(), W
         .write(move |transaction| {
             for name in &old {
                 transaction.drop_table(name)?;
+                if let Some(window) = chunks::window_of_table(name) {
+                    transaction.drop_presence(window);
+                }
             }
             Ok(())
         })

@@ -1,4 +1,4 @@
-//! The time-series engine, first form: a registry of series, a log of sample batches as the durable form of what arrived, a
+//! The time-series engine, first form: a log of sample batches as the durable form of what arrived, a
 //! head in memory, and compressed chunks in one table per time window. Readers merge head and chunks.
 
 mod chunks;
@@ -6,6 +6,7 @@ mod codec;
 mod head;
 mod maintain;
 
+pub(crate) use chunks::{WINDOW_MILLIS, window_of_table};
 pub(crate) use codec::encode_batch;
 pub(crate) use head::{Epochs, Head, ReaderEpoch};
 pub(crate) use maintain::maintain;
@@ -13,15 +14,10 @@ pub(crate) use maintain::maintain;
 use crate::{ReadError, ReadTx, error::storage, read::number};
 use std::ops::Bound;
 use tandem_domain::{
-    LogRecord, Timestamp,
-    series::{Points, SampleBatch, SeriesDescription, SeriesId},
-    target::TargetKey,
+    Timestamp,
+    series::{Points, SampleBatch, SeriesId},
 };
 
-/// Series numbers by identity.
-pub(crate) const IDENTITY: &str = "series_identity";
-/// Series numbers by target.
-pub(crate) const BY_TARGET: &str = "series_by_target";
 /// Sample batches in the order of arrival.
 pub(crate) const SAMPLES: &str = "samples";
 /// How far the samples are in chunks, as a cursor that is no reader's.
@@ -31,35 +27,9 @@ pub(crate) const SAMPLE_READERS: &str = "samples/";
 /// Batches read at once when the head is rebuilt.
 const REBUILD_BATCHES: usize = 1024;
 
-/// That a series was registered, in order; what the map room reads.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct NewSeries {
-    /// Which series.
-    pub series: SeriesId,
-    /// Its target.
-    pub target: TargetKey,
-}
-
-impl LogRecord for NewSeries {
-    const LOG: &'static str = "new_series";
-    const VERSION: u16 = 1;
-}
-
-/// What makes a series this one: target, metric and labels, each with its length before it so that nothing runs together.
-pub(crate) fn identity(target: &TargetKey, description: &SeriesDescription) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(128);
-    let mut add = |text: &str| {
-        bytes.extend((text.len() as u32).to_be_bytes());
-        bytes.extend(text.as_bytes());
-    };
-    add(&target.job);
-    add(&target.instance);
-    add(&description.metric);
-    for (name, value) in description.labels.iter() {
-        add(name);
-        add(value);
-    }
-    bytes
+/// Whether a series has samples in a range that are in no chunk yet.
+pub(crate) fn has_recent(head: &Head, series: SeriesId, start: Timestamp, end: Timestamp) -> bool {
+    head.has(series, start, end)
 }
 
 /// Points of a series from `start` to `end`: chunks in the order they were written, then the head; of two samples of one

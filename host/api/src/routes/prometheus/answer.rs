@@ -45,6 +45,12 @@ pub(super) fn success(data: Value) -> Response {
     Json(json!({"status": "success", "data": data})).into_response()
 }
 
+/// Data of which some may have been left out.
+pub(super) fn warned(data: Value, warning: Option<String>) -> Response {
+    let Some(warning) = warning else { return success(data) };
+    Json(json!({"status": "success", "data": data, "warnings": [warning]})).into_response()
+}
+
 pub(super) fn error(error: &QueryError) -> Response {
     let status = match error.kind {
         ErrorKind::BadData => StatusCode::BAD_REQUEST,

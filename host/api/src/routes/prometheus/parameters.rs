@@ -21,6 +21,18 @@ impl Parameters {
         self.get(name).filter(|value| !value.is_empty()).ok_or_else(|| bad(name, "it is missing"))
     }
 
+    /// Whether it is given at all.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// How many at the most; 0 is no limit.
+    pub(super) fn limit(&self, name: &str) -> Result<Option<usize>, QueryError> {
+        let Some(text) = self.get(name).filter(|text| !text.is_empty()) else { return Ok(None) };
+        let limit: usize = text.parse().map_err(|_| bad(name, &format!("{text:?} is no number from 0")))?;
+        Ok(Some(limit).filter(|limit| *limit > 0))
+    }
+
     /// Unix seconds or RFC 3339, as milliseconds.
     pub(super) fn moment(&self, name: &str) -> Result<Option<i64>, QueryError> {
         let Some(text) = self.get(name) else { return Ok(None) };

@@ -29,8 +29,8 @@ pub(super) async fn working<T: Send + 'static>(
     let failed = |message: String| QueryError { kind: ErrorKind::Internal, message };
     let store = store.clone();
     let mut working = tokio::task::spawn_blocking(move || {
-        let source = store.read().and_then(StoreSource::new).map_err(|error| failed(error.to_string()))?;
-        work(&source, limits)
+        let read = store.read().map_err(|error| failed(error.to_string()))?;
+        work(&StoreSource::new(read), limits)
     });
     let done = match tokio::time::timeout(QUERY_TIMEOUT, &mut working).await {
         Ok(done) => done,

@@ -1,0 +1,263 @@
+//! Registering series, and finding them by their labels. What a commit changes of the registry is gathered beside it and
+//! reaches the index in memory when the commit is durable.
+
+use crate::{
+    ReadError, ReadTx, WriteError, WriteTx, envelope,
+    error::storage,
+    index::{IndexStatistics, LabelFilter, LabelIndex, PRESENCE, TimeRange, presence},
+    read::table_name,
+    series,
+};
+use parking_lot::RwLock;
+use redb::ReadableTable;
+use roaring::RoaringTreemap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use tandem_domain::{
+    LogRecord, Record,
+    series::{Labels, MetricType, Series, SeriesDescription, SeriesId},
+    target::TargetKey,
+};
+
+/// That series of a target were registered or described anew, in order; what the map room reads.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct NewSeries {
+    /// The first of them.
+    pub series: SeriesId,
+    /// Their target.
+    pub target: TargetKey,
+    /// How many there are of this target in one change.
+    #[serde(default = "one")]
+    pub count: u64,
+}
+
+fn one() -> u64 {
+    1
+}
+
+impl LogRecord for NewSeries {
+    const LOG: &'static str = "new_series";
+    const VERSION: u16 = 1;
+}
+
+/// What one change, or all changes of a commit so far, did to the registry.
+#[derive(Debug, Default)]
+pub(crate) struct RegistryChanges {
+    by_identity: HashMap<Vec<u8>, SeriesId>,
+    /// Registered or described anew.
+    series: BTreeMap<SeriesId, Series>,
+    removed: HashSet<SeriesId>,
+    present: Vec<(i64, RoaringTreemap)>,
+    dropped_windows: Vec<i64>,
+    /// New or newly described series by target: the first, and how many.
+    told: BTreeMap<TargetKey, (SeriesId, u64)>,
+}
+
+impl RegistryChanges {
+    /// Joins what a later change did.
+    pub(crate) fn extend(&mut self, later: Self) {
+        for id in &later.removed {
+            self.series.remove(id);
+        }
+        self.by_identity.retain(|_, id| !later.removed.contains(id));
+        self.by_identity.extend(later.by_identity);
+        self.series.extend(later.series);
+        self.removed.extend(later.removed);
+        self.present.extend(later.present);
+        self.dropped_windows.extend(later.dropped_windows);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.series.is_empty() && self.removed.is_empty() && self.present.is_empty() && self.dropped_windows.is_empty()
+    }
+
+    /// Brings the index to what was committed.
+    pub(crate) fn reach(self, index: &RwLock<LabelIndex>) {
+        if self.is_empty() {
+            return;
+        }
+        let mut index = index.write();
+        for id in &self.removed {
+            index.remove(*id);
+        }
+        self.series.values().for_each(|series| index.insert(series));
+        let presence = index.presence_mut();
+        self.present.iter().for_each(|(window, series)| presence.add(*window, series));
+        self.dropped_windows.iter().for_each(|window| presence.drop_window(*window));
+    }
+}
+
+/// What makes a series this one: target, metric and labels, each with its length before it so that nothing runs together.
+fn identity(target: &TargetKey, description: &SeriesDescription) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(128);
+    let mut add = |text: &str| {
+        bytes.extend((text.len() as u32).to_be_bytes());
+        bytes.extend(text.as_bytes());
+    };
+    add(&target.job);
+    add(&target.instance);
+    add(&description.metric);
+    for (name, value) in description.labels.iter() {
+        add(name);
+        add(value);
+    }
+    bytes
+}
+
+/// Fills the index after opening.
+pub(crate) fn load(read: &ReadTx, index: &RwLock<LabelIndex>) -> Result<(), ReadError> {
+    let mut index = index.write();
+    read.with_table(&table_name::<Series>(), |table| {
+        for entry in table.iter().map_err(storage)? {
+            let (_, bytes) = entry.map_err(storage)?;
+            index.insert(&envelope::unwrap(Series::TABLE, Series::VERSION, bytes.value())?);
+        }
+        Ok(())
+    })?;
+    for (key, bytes) in
+        read.raw_range(PRESENCE, &(std::ops::Bound::Unbounded, std::ops::Bound::Unbounded), usize::MAX, false)?
+    {
+        index.presence_mut().set(presence::window_of_key(&key)?, presence::from_bytes(&bytes)?);
+    }
+    Ok(())
+}
+
+impl WriteTx<'_> {
+    /// The number of a series, registering it when it is new. New ones are told in the log [`NewSeries`].
+    ///
+    /// # Errors
+    /// As [`WriteTx::get`].
+    pub fn register_series(
+        &mut self,
+        target: &TargetKey,
+        description: &SeriesDescription,
+    ) -> Result<SeriesId, WriteError> {
+        let identity = identity(target, description);
+        if let Some(id) = self.registered(&identity, target, description) {
+            self.describe_anew(id, description)?;
+            return Ok(id);
+        }
+        let id = SeriesId(self.next_id("series")?);
+        self.registry.by_identity.insert(identity, id);
+        self.keep_series(Series { id, target: target.clone(), description: description.clone() })?;
+        Ok(id)
+    }
+
+    /// The number of a series by its identity: of this change, of those before it in the commit, or of the index.
+    fn registered(&self, identity: &[u8], target: &TargetKey, description: &SeriesDescription) -> Option<SeriesId> {
+        let found = self.registry.by_identity.get(identity).or_else(|| {
+            let earlier = self.context.earlier.by_identity.get(identity);
+            earlier.filter(|id| !self.registry.removed.contains(id))
+        });
+        found.copied().or_else(|| {
+            let found = self.context.index.read().find(target, description);
+            let removed =
+                |id: &SeriesId| self.registry.removed.contains(id) || self.context.earlier.removed.contains(id);
+            found.filter(|id| !removed(id))
+        })
+    }
+
+    fn keep_series(&mut self, series: Series) -> Result<(), WriteError> {
+        self.put(&series)?;
+        let told = self.registry.told.entry(series.target.clone()).or_insert((series.id, 0));
+        told.1 += 1;
+        self.registry.series.insert(series.id, series);
+        Ok(())
+    }
+
+    /// Type and unit are no part of a series' identity: a sender may declare them after the first samples. What is declared
+    /// later counts, and the series is told as new again, so that mappers see it.
+    fn describe_anew(&mut self, id: SeriesId, description: &SeriesDescription) -> Result<(), WriteError> {
+        let (metric_type, unit) = (description.metric_type, description.unit.as_str());
+        if metric_type == MetricType::Unknown {
+            return Ok(());
+        }
+        let changed = self.registry.series.get(&id).or_else(|| self.context.earlier.series.get(&id));
+        let same = match changed {
+            Some(known) => (known.description.metric_type, known.description.unit.as_str()) == (metric_type, unit),
+            None => self.context.index.read().is_described(id, metric_type, unit),
+        };
+        if same {
+            return Ok(());
+        }
+        let Some(mut known) = self.get::<Series>(&id.0)? else { return Ok(()) };
+        known.description = description.clone();
+        self.keep_series(known)
+    }
+
+    /// Tells of the series that this change registered.
+    pub(crate) fn tell_of_series(&mut self) -> Result<(), WriteError> {
+        for (target, (series, count)) in std::mem::take(&mut self.registry.told) {
+            self.append(&NewSeries { series, target, count })?;
+        }
+        Ok(())
+    }
+
+    /// Notes that series have samples in a window.
+    pub(crate) fn note_presence(&mut self, window: i64, series: RoaringTreemap) -> Result<(), WriteError> {
+        let key = presence::key(window);
+        let known = self.raw_get(PRESENCE, &key)?.map(|bytes| presence::from_bytes(&bytes)).transpose()?;
+        let all = known.unwrap_or_default() | &series;
+        self.raw_put(PRESENCE, key, Some(presence::to_bytes(&all)));
+        self.registry.present.push((window, series));
+        Ok(())
+    }
+
+    /// Forgets a window.
+    pub(crate) fn drop_presence(&mut self, window: i64) {
+        self.raw_put(PRESENCE, presence::key(window), None);
+        self.registry.dropped_windows.push(window);
+    }
+}
+
+impl ReadTx {
+    /// The number of a series of a target, if it is registered.
+    ///
+    /// # Errors
+    /// None at present; a result like its siblings'.
+    pub fn series_id(
+        &self,
+        target: &TargetKey,
+        description: &SeriesDescription,
+    ) -> Result<Option<SeriesId>, ReadError> {
+        Ok(self.index.read().find(target, description))
+    }
+
+    /// All series of a target, by number.
+    ///
+    /// # Errors
+    /// None at present; a result like its siblings'.
+    pub fn series_of_target(&self, target: &TargetKey) -> Result<Vec<Series>, ReadError> {
+        Ok(self.index.read().of_target(target))
+    }
+
+    /// The numbers of the series that a filter finds, rising.
+    pub fn select_series(&self, filter: &LabelFilter) -> Vec<SeriesId> {
+        self.index.read().select(filter, &|id, range| self.has_recent(id, range))
+    }
+
+    /// All labels of a series: its metric as `__name__`, its own, and its target's `job` and `instance` where it has none of
+    /// its own. None when it is not registered any more.
+    pub fn series_labels(&self, id: SeriesId) -> Option<Labels> {
+        self.index.read().labels_of(id)
+    }
+
+    /// The names of the labels of the series that a filter finds, sorted.
+    pub fn label_names(&self, filter: &LabelFilter) -> Vec<String> {
+        self.index.read().label_names(filter, &|id, range| self.has_recent(id, range))
+    }
+
+    /// The values that a label has in the series that a filter finds, sorted.
+    pub fn label_values(&self, name: &str, filter: &LabelFilter) -> Vec<String> {
+        self.index.read().label_values(name, filter, &|id, range| self.has_recent(id, range))
+    }
+
+    /// Which metrics, labels and targets are the largest, at most `most` of each.
+    pub fn series_statistics(&self, most: usize) -> IndexStatistics {
+        self.index.read().statistics(most)
+    }
+
+    /// Whether a series has samples in a range that are in no chunk yet.
+    fn has_recent(&self, id: SeriesId, (start, end): TimeRange) -> bool {
+        series::has_recent(&self.head, id, start, end)
+    }
+}
