@@ -1,14 +1,12 @@
 //! Queries as they are asked: at one moment, or over a range.
 
 use crate::{
-    Annotations, Grid, METRIC_NAME, QueryError, QueryLimits, Sample, SampleSeries, SeriesSource,
+    Annotations, Grid, QueryError, QueryLimits, Sample, SampleSeries, SeriesSource,
     eval::Evaluator,
-    value::{StepSeries, Value},
+    language::{self, tree::Kind},
+    value::{Datum, StepSeries, Value, told},
 };
-use promql_parser::{
-    label::{MatchOp, Matcher},
-    parser::{self, Expr},
-};
+use promql_parser::{label::Matcher, parser};
 use tandem_domain::series::Labels;
 
 /// How far back a sample counts when nothing newer is there, in milliseconds: Prometheus' default.
@@ -19,9 +17,9 @@ const DEFAULT_SUBQUERY_STEP_MILLIS: i64 = 60_000;
 /// What a query comes to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// A number at a moment.
-    Scalar(Sample),
-    /// A text at a moment.
+    /// A number at a moment, in milliseconds.
+    Scalar(i64, f64),
+    /// A text at a moment, in milliseconds.
     Text(i64, String),
     /// Series with one value each.
     Vector(Vec<(Labels, Sample)>),
@@ -58,24 +56,8 @@ impl<'s> Engine<'s> {
         Self { lookback: millis, ..self }
     }
 
-    fn parsed(&self, query: &str) -> Result<Expr, QueryError> {
-        // The parser and all that walks the tree take stack for each level.
-        let mut depth = 0usize;
-        for byte in query.bytes() {
-            match byte {
-                b'(' | b'[' | b'{' | b'-' | b'+' => depth += 1,
-                b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            if depth > self.limits.depth {
-                return Err(QueryError::bad(format!("the expression is nested deeper than {}", self.limits.depth)));
-            }
-        }
-        parser::parse(query).map_err(QueryError::bad)
-    }
-
-    fn evaluator(&self, grid: Grid) -> Evaluator<'_> {
-        Evaluator::new(self.source, &self.limits, self.lookback, self.subquery_step, grid)
+    fn evaluator<'q>(&'q self, query: &'q str, grid: Grid) -> Evaluator<'q> {
+        Evaluator::new(self.source, &self.limits, query, self.lookback, self.subquery_step, grid)
     }
 
     /// Evaluates at one moment, in milliseconds.
@@ -83,22 +65,19 @@ impl<'s> Engine<'s> {
     /// # Errors
     /// When the query is wrong, beyond a limit, called off, or the data cannot be read.
     pub fn instant(&self, query: &str, at: i64) -> Result<Answer, QueryError> {
-        let parsed = self.parsed(query)?;
         let grid = Grid::instant(at);
-        let mut evaluator = self.evaluator(grid);
-        let ranged = unwrapped(&parsed);
-        let outcome = if matches!(ranged, Expr::MatrixSelector(_) | Expr::Subquery(_)) {
-            Outcome::Matrix(evaluator.samples(ranged, grid)?)
+        let read = language::read(query, grid, self.limits.depth)?;
+        let mut evaluator = self.evaluator(query, grid);
+        let outcome = if read.is_range() {
+            Outcome::Matrix(evaluator.samples(&read, grid)?)
         } else {
-            match evaluator.value(&parsed, grid)? {
-                Value::Scalar(values) => {
-                    Outcome::Scalar(Sample { at, value: values.first().copied().unwrap_or(f64::NAN) })
-                }
+            match evaluator.value(&read, grid)? {
+                Value::Scalar(values) => Outcome::Scalar(at, values.first().copied().unwrap_or(f64::NAN)),
                 Value::Text(text) => Outcome::Text(at, text),
                 Value::Vector(series) => Outcome::Vector(
-                    series
+                    told(series)?
                         .into_iter()
-                        .filter_map(|one| Some((one.labels, Sample { at, value: one.values.first().copied()?? })))
+                        .filter_map(|one| Some((one.labels, Sample { at, value: one.values.into_iter().next()?? })))
                         .collect(),
                 ),
             }
@@ -125,53 +104,55 @@ impl<'s> Engine<'s> {
                 self.limits.steps
             )));
         }
-        let parsed = self.parsed(query)?;
-        let mut evaluator = self.evaluator(grid);
-        if matches!(unwrapped(&parsed), Expr::MatrixSelector(_) | Expr::Subquery(_) | Expr::StringLiteral(_)) {
-            return Err(QueryError::bad(
-                "invalid expression type \"range vector\" for range query, must be Scalar or instant Vector",
-            ));
-        }
-        let series = match evaluator.value(&parsed, grid)? {
-            Value::Scalar(values) => {
-                vec![StepSeries { labels: Labels::default(), values: values.into_iter().map(Some).collect() }]
-            }
-            Value::Vector(series) => series,
-            Value::Text(_) => return Err(QueryError::bad("invalid expression type \"string\" for range query")),
+        let read = language::read(query, grid, self.limits.depth)?;
+        let refused = |kind: &str| {
+            let message = format!("invalid expression type {kind:?} for range query, must be Scalar or instant Vector");
+            Err(QueryError::bad(message))
         };
-        let told = |one: StepSeries| SampleSeries {
+        if read.is_range() {
+            return refused("range vector");
+        }
+        if matches!(read.kind, Kind::Text(_)) {
+            return refused("string");
+        }
+        let mut evaluator = self.evaluator(query, grid);
+        let series = match evaluator.value(&read, grid)? {
+            Value::Scalar(values) => vec![StepSeries::bare(values)],
+            Value::Vector(series) => told(series)?,
+            Value::Text(_) => return refused("string"),
+        };
+        let with_moments = |one: StepSeries| SampleSeries {
             labels: one.labels,
             samples: grid
                 .moments()
                 .zip(one.values)
-                .filter_map(|(at, value)| Some(Sample { at, value: value? }))
+                .filter_map(|(at, value): (i64, Option<Datum>)| Some(Sample { at, value: value? }))
                 .collect(),
         };
-        let mut series: Vec<SampleSeries> = series.into_iter().map(told).collect();
+        let mut series: Vec<SampleSeries> = series.into_iter().map(with_moments).collect();
         series.retain(|one| !one.samples.is_empty());
         series.sort_by(|a, b| a.labels.cmp(&b.labels));
         Ok(Answer { outcome: Outcome::Matrix(series), annotations: evaluator.annotations })
     }
 }
 
-/// An expression without the parentheses around it.
-pub(crate) fn unwrapped(expr: &Expr) -> &Expr {
-    match expr {
-        Expr::Paren(inner) => unwrapped(&inner.expr),
-        other => other,
-    }
-}
-
-/// The matchers of a series selector such as `up{job="node"}`.
+/// The matchers of a series selector such as `up{job="node"}`; where it has alternatives, those of the first.
 ///
 /// # Errors
 /// When it is none.
 pub fn selector(text: &str) -> Result<Vec<Matcher>, QueryError> {
-    match parser::parse(text).map_err(QueryError::bad)? {
-        Expr::VectorSelector(selector) => {
-            let named = selector.name.iter().map(|name| Matcher::new(MatchOp::Equal, METRIC_NAME, name));
-            Ok(named.chain(selector.matchers.matchers.iter().cloned()).collect())
-        }
+    let wrong = |message: String| QueryError::bad(format!("parse error: {message}"));
+    match parser::parse(text).map_err(wrong)? {
+        parser::Expr::VectorSelector(selector) => Ok(language::matchers(&selector)?.swap_remove(0)),
         _ => Err(QueryError::bad(format!("{text:?} is no series selector"))),
     }
+}
+
+/// A query written in the usual way: broken into lines where it is long.
+///
+/// # Errors
+/// When it is wrong.
+pub fn formatted(query: &str) -> Result<String, QueryError> {
+    let read = parser::parse(query).map_err(|message| QueryError::bad(format!("parse error: {message}")))?;
+    Ok(read.prettify())
 }

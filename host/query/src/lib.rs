@@ -10,21 +10,24 @@ mod error;
 mod eval;
 mod grid;
 mod labels;
+mod language;
 mod limits;
+mod number;
 mod source;
 mod store_source;
 mod value;
 
 pub use annotation::Annotations;
-pub use engine::{Answer, Engine, Outcome, selector};
+pub use engine::{Answer, Engine, Outcome, formatted, selector};
 pub use error::{ErrorKind, QueryError};
 pub use grid::Grid;
 pub use labels::METRIC_NAME;
 pub use limits::QueryLimits;
+pub use number::number_text;
 pub use promql_parser::label::{MatchOp, Matcher};
 pub use source::{SelectedSeries, SeriesSource, SourceError, matches};
 pub use store_source::{StoreSource, label_filter};
-pub use value::{Sample, SampleSeries};
+pub use value::{Datum, Sample, SampleSeries};
 
 /// The bits of the NaN by which Prometheus marks the end of a series.
 pub const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;

@@ -1,16 +1,55 @@
 //! What an expression comes to, for all steps together.
 
-use crate::QueryError;
-use std::collections::HashMap;
-use tandem_domain::series::Labels;
+use crate::{QueryError, labels::nameless};
+use std::{collections::HashMap, sync::Arc};
+use tandem_domain::{histogram::NativeHistogram, series::Labels};
+
+/// A value: a number or a distribution.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Datum {
+    /// A number.
+    Float(f64),
+    /// A native histogram.
+    Histogram(Arc<NativeHistogram>),
+}
+
+impl Datum {
+    /// The number, where it is one.
+    pub fn float(&self) -> Option<f64> {
+        match self {
+            Self::Float(value) => Some(*value),
+            Self::Histogram(_) => None,
+        }
+    }
+
+    /// The histogram, where it is one.
+    pub fn histogram(&self) -> Option<&Arc<NativeHistogram>> {
+        match self {
+            Self::Float(_) => None,
+            Self::Histogram(histogram) => Some(histogram),
+        }
+    }
+}
+
+impl From<f64> for Datum {
+    fn from(value: f64) -> Self {
+        Self::Float(value)
+    }
+}
+
+impl From<NativeHistogram> for Datum {
+    fn from(histogram: NativeHistogram) -> Self {
+        Self::Histogram(Arc::new(histogram))
+    }
+}
 
 /// One value at a moment, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// When.
     pub at: i64,
     /// What.
-    pub value: f64,
+    pub value: Datum,
 }
 
 /// A series of an answer.
@@ -26,7 +65,22 @@ pub struct SampleSeries {
 #[derive(Debug, Clone)]
 pub(crate) struct StepSeries {
     pub labels: Labels,
-    pub values: Vec<Option<f64>>,
+    /// Its values are no longer what its name says. The name stays until the end, so that functions of labels can still use it.
+    pub drops_name: bool,
+    pub values: Vec<Option<Datum>>,
+}
+
+impl StepSeries {
+    /// Without labels.
+    pub(crate) fn bare(values: impl IntoIterator<Item = f64>) -> Self {
+        let values = values.into_iter().map(|value| Some(Datum::Float(value))).collect();
+        Self { labels: Labels::default(), drops_name: false, values }
+    }
+
+    /// Of its values others are made, which its name no longer says.
+    pub(crate) fn renamed(self, values: Vec<Option<Datum>>) -> Self {
+        Self { labels: self.labels, drops_name: true, values }
+    }
 }
 
 /// What a part of an expression comes to.
@@ -52,15 +106,28 @@ pub(crate) fn merged(series: Vec<StepSeries>) -> Result<Vec<StepSeries>, QueryEr
             kept.push(one);
             continue;
         };
+        kept[*place].drops_name |= one.drops_name;
         for (known, value) in kept[*place].values.iter_mut().zip(one.values) {
             match (&known, value) {
                 (Some(_), Some(_)) => {
                     return Err(QueryError::execution("vector cannot contain metrics with the same labelset"));
                 }
-                (None, Some(_)) => *known = value,
+                (None, value @ Some(_)) => *known = value,
                 _ => {}
             }
         }
     }
     Ok(kept)
+}
+
+/// Series as they are told: without the names that no longer say what they are.
+///
+/// # Errors
+/// When two are then the same.
+pub(crate) fn told(mut series: Vec<StepSeries>) -> Result<Vec<StepSeries>, QueryError> {
+    for one in series.iter_mut().filter(|one| one.drops_name) {
+        one.labels = nameless(&one.labels);
+        one.drops_name = false;
+    }
+    merged(series)
 }

@@ -94,6 +94,7 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(guarded(ReadHealth, routes!(alert_doors::ready)))
         .routes(guarded(Read, routes!(prometheus::query::query, prometheus::query::post_query)))
         .routes(guarded(Read, routes!(prometheus::query::query_range, prometheus::query::post_query_range)))
+        .routes(guarded(Read, routes!(prometheus::query::format_query, prometheus::query::post_format_query)))
         .routes(guarded(Read, routes!(prometheus::series::series, prometheus::series::post_series)))
         .routes(guarded(Read, routes!(prometheus::series::labels, prometheus::series::post_labels)))
         .routes(guarded(Read, routes!(prometheus::series::label_values)))

@@ -2,112 +2,85 @@
 
 use jiff::{Timestamp, civil::Weekday, tz::TimeZone};
 
-const KNOWN: [&str; 38] = [
-    "abs",
-    "acos",
-    "acosh",
-    "asin",
-    "asinh",
-    "atan",
-    "atanh",
-    "ceil",
-    "clamp",
-    "clamp_max",
-    "clamp_min",
-    "cos",
-    "cosh",
-    "day_of_month",
-    "day_of_week",
-    "day_of_year",
-    "days_in_month",
-    "deg",
-    "exp",
-    "floor",
-    "hour",
-    "ln",
-    "log10",
-    "log2",
-    "minute",
-    "month",
-    "rad",
-    "round",
-    "sgn",
-    "sin",
-    "sinh",
-    "sqrt",
-    "tan",
-    "tanh",
-    "year",
-    "second",
-    "trunc",
-    "cbrt",
-];
+/// A function of a value and of further numbers; none where the bounds of a clamp contradict each other.
+pub(super) type Function = fn(f64, &[f64]) -> Option<f64>;
 
-pub(super) fn is_known(name: &str) -> bool {
-    KNOWN.contains(&name)
+/// Something of the date of a moment in seconds; NaN beyond the years that calendars have.
+fn calendar(seconds: f64, of: fn(jiff::civil::DateTime) -> f64) -> Option<f64> {
+    let moment = Timestamp::from_second(seconds as i64).ok().filter(|_| !seconds.is_nan());
+    Some(moment.map_or(f64::NAN, |moment| of(TimeZone::UTC.to_datetime(moment))))
 }
 
-fn calendar(name: &str, seconds: f64) -> f64 {
-    let Ok(moment) = Timestamp::from_second(seconds as i64) else { return f64::NAN };
-    let date = TimeZone::UTC.to_datetime(moment);
-    match name {
-        "day_of_month" => f64::from(date.day()),
-        "day_of_week" => f64::from(date.weekday().since(Weekday::Sunday)),
-        "day_of_year" => f64::from(date.day_of_year()),
-        "days_in_month" => f64::from(date.days_in_month()),
-        "hour" => f64::from(date.hour()),
-        "minute" => f64::from(date.minute()),
-        "month" => f64::from(date.month()),
-        _ => f64::from(date.year()),
+fn parameter(more: &[f64], place: usize, otherwise: f64) -> f64 {
+    more.get(place).copied().unwrap_or(otherwise)
+}
+
+/// The larger; NaN with NaN, but for infinity, than which nothing is larger.
+pub(super) fn at_least(value: f64, least: f64) -> f64 {
+    if value == f64::INFINITY || least == f64::INFINITY {
+        return f64::INFINITY;
     }
+    if value.is_nan() || least.is_nan() { f64::NAN } else { value.max(least) }
 }
 
-/// The value; none where the bounds of a clamp contradict each other.
-pub(super) fn of(name: &str, value: f64, more: &[f64]) -> Option<f64> {
-    let parameter = |place: usize, otherwise: f64| more.get(place).copied().unwrap_or(otherwise);
-    // A comparison with NaN must give NaN, which `max` and `min` of numbers do not.
-    let at_least = |value: f64, least: f64| if value.is_nan() || least.is_nan() { f64::NAN } else { value.max(least) };
-    let at_most = |value: f64, most: f64| if value.is_nan() || most.is_nan() { f64::NAN } else { value.min(most) };
+/// The smaller; NaN with NaN, but for the negative infinity, than which nothing is smaller.
+pub(super) fn at_most(value: f64, most: f64) -> f64 {
+    if value == f64::NEG_INFINITY || most == f64::NEG_INFINITY {
+        return f64::NEG_INFINITY;
+    }
+    if value.is_nan() || most.is_nan() { f64::NAN } else { value.min(most) }
+}
+
+/// The function of a name.
+pub(super) fn resolved(name: &str) -> Option<Function> {
     Some(match name {
-        "abs" => value.abs(),
-        "acos" => value.acos(),
-        "acosh" => value.acosh(),
-        "asin" => value.asin(),
-        "asinh" => value.asinh(),
-        "atan" => value.atan(),
-        "atanh" => value.atanh(),
-        "cbrt" => value.cbrt(),
-        "ceil" => value.ceil(),
-        "clamp" => {
-            let (least, most) = (parameter(0, f64::NAN), parameter(1, f64::NAN));
-            if least > most {
-                return None;
-            }
-            at_least(at_most(value, most), least)
-        }
-        "clamp_max" => at_most(value, parameter(0, f64::NAN)),
-        "clamp_min" => at_least(value, parameter(0, f64::NAN)),
-        "cos" => value.cos(),
-        "cosh" => value.cosh(),
-        "deg" => value.to_degrees(),
-        "exp" => value.exp(),
-        "floor" => value.floor(),
-        "ln" => value.ln(),
-        "log10" => value.log10(),
-        "log2" => value.log2(),
-        "rad" => value.to_radians(),
-        "round" => {
-            let inverse = 1.0 / parameter(0, 1.0);
-            (value * inverse + 0.5).floor() / inverse
-        }
-        "sgn" if value == 0.0 || value.is_nan() => value,
-        "sgn" => value.signum(),
-        "sin" => value.sin(),
-        "sinh" => value.sinh(),
-        "sqrt" => value.sqrt(),
-        "tan" => value.tan(),
-        "tanh" => value.tanh(),
-        "trunc" => value.trunc(),
-        _ => calendar(name, value),
+        "abs" => |v, _| Some(v.abs()),
+        "acos" => |v, _| Some(v.acos()),
+        "acosh" => |v, _| Some(v.acosh()),
+        "asin" => |v, _| Some(v.asin()),
+        "asinh" => |v, _| Some(v.asinh()),
+        "atan" => |v, _| Some(v.atan()),
+        "atanh" => |v, _| Some(v.atanh()),
+        "ceil" => |v, _| Some(v.ceil()),
+        "clamp" => |v, more| {
+            let (least, most) = (parameter(more, 0, f64::NAN), parameter(more, 1, f64::NAN));
+            if most < least { None } else { Some(at_least(at_most(v, most), least)) }
+        },
+        "clamp_max" => |v, more| Some(at_most(v, parameter(more, 0, f64::NAN))),
+        "clamp_min" => |v, more| Some(at_least(v, parameter(more, 0, f64::NAN))),
+        "cos" => |v, _| Some(v.cos()),
+        "cosh" => |v, _| Some(v.cosh()),
+        "deg" => |v, _| Some(v * 180.0 / std::f64::consts::PI),
+        "exp" => |v, _| Some(v.exp()),
+        "floor" => |v, _| Some(v.floor()),
+        "ln" => |v, _| Some(v.ln()),
+        "log10" => |v, _| Some(v.log10()),
+        "log2" => |v, _| Some(v.log2()),
+        "rad" => |v, _| Some(v * std::f64::consts::PI / 180.0),
+        "round" => |v, more| {
+            let inverse = 1.0 / parameter(more, 0, 1.0);
+            Some((v * inverse + 0.5).floor() / inverse)
+        },
+        "sgn" => |v, _| Some(if v == 0.0 || v.is_nan() { v } else { v.signum() }),
+        "sin" => |v, _| Some(v.sin()),
+        "sinh" => |v, _| Some(v.sinh()),
+        "sqrt" => |v, _| Some(v.sqrt()),
+        "tan" => |v, _| Some(v.tan()),
+        "tanh" => |v, _| Some(v.tanh()),
+        _ => return of_calendar(name),
+    })
+}
+
+fn of_calendar(name: &str) -> Option<Function> {
+    Some(match name {
+        "day_of_month" => |v, _| calendar(v, |date| f64::from(date.day())),
+        "day_of_week" => |v, _| calendar(v, |date| f64::from(date.weekday().since(Weekday::Sunday))),
+        "day_of_year" => |v, _| calendar(v, |date| f64::from(date.day_of_year())),
+        "days_in_month" => |v, _| calendar(v, |date| f64::from(date.days_in_month())),
+        "hour" => |v, _| calendar(v, |date| f64::from(date.hour())),
+        "minute" => |v, _| calendar(v, |date| f64::from(date.minute())),
+        "month" => |v, _| calendar(v, |date| f64::from(date.month())),
+        "year" => |v, _| calendar(v, |date| f64::from(date.year())),
+        _ => return None,
     })
 }

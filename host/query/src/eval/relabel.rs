@@ -2,10 +2,16 @@
 
 use crate::{
     QueryError,
-    labels::with,
+    labels::{METRIC_NAME, with},
     value::{StepSeries, merged},
 };
 use regex::Regex;
+
+/// With a label set; a name that is set stays.
+fn relabelled(one: StepSeries, target: &str, value: &str) -> StepSeries {
+    let drops_name = one.drops_name && target != METRIC_NAME;
+    StepSeries { labels: with(&one.labels, target, value), drops_name, values: one.values }
+}
 
 /// Series, target label, replacement, source label, pattern (anchored at both ends).
 pub(super) fn replace(series: Vec<StepSeries>, texts: &[String]) -> Result<Vec<StepSeries>, QueryError> {
@@ -17,14 +23,14 @@ pub(super) fn replace(series: Vec<StepSeries>, texts: &[String]) -> Result<Vec<S
     if target.is_empty() {
         return Err(QueryError::execution(format!("invalid destination label name in label_replace(): {target}")));
     }
-    let relabelled = series.into_iter().map(|one| {
+    let all = series.into_iter().map(|one| {
         let value = one.labels.get(source).unwrap_or_default();
         let Some(found) = pattern.captures(value) else { return one };
         let mut replaced = String::new();
         found.expand(replacement, &mut replaced);
-        StepSeries { labels: with(&one.labels, target, &replaced), values: one.values }
+        relabelled(one, target, &replaced)
     });
-    merged(relabelled.collect())
+    merged(all.collect())
 }
 
 /// Series, target label, separator, source labels.
@@ -35,9 +41,10 @@ pub(super) fn join(series: Vec<StepSeries>, texts: &[String]) -> Result<Vec<Step
     if target.is_empty() {
         return Err(QueryError::execution(format!("invalid destination label name in label_join(): {target}")));
     }
-    let relabelled = series.into_iter().map(|one| {
+    let all = series.into_iter().map(|one| {
         let values: Vec<&str> = sources.iter().map(|source| one.labels.get(source).unwrap_or_default()).collect();
-        StepSeries { labels: with(&one.labels, target, &values.join(separator)), values: one.values }
+        let joined = values.join(separator);
+        relabelled(one, target, &joined)
     });
-    merged(relabelled.collect())
+    merged(all.collect())
 }

@@ -1,76 +1,78 @@
 //! Selectors: the latest sample before each step, and the samples of a range before each step.
 
-use super::Evaluator;
+use super::{
+    Evaluator, extended,
+    notes::Notes,
+    window::{Cursor, RangeSeries, Windows},
+};
 use crate::{
     Grid, QueryError, STALE_NAN, Sample, SampleSeries, SelectedSeries,
-    labels::METRIC_NAME,
-    value::{StepSeries, Value},
+    labels::metric_name,
+    language::tree::{Extent, Kind, Node, Pinned, Selector, Subquery},
+    value::{Datum, StepSeries, Value},
 };
-use promql_parser::{
-    label::{MatchOp, Matcher},
-    parser::{AtModifier, Expr, Offset, SubqueryExpr, VectorSelector},
+use std::{collections::HashSet, sync::Arc};
+use tandem_domain::{
+    histogram::{NativeHistogram, ResetHint},
+    series::Labels,
 };
-use std::time::UNIX_EPOCH;
-use tandem_domain::series::Labels;
 
 /// A series with its latest sample before each step.
 pub(super) type LatestSamples = (Labels, Vec<Option<Sample>>);
 
-/// Series with their samples, and the range before each step that counts.
-pub(super) struct Windows {
-    pub series: Vec<SelectedSeries>,
-    /// End of the range at each step.
-    pub ends: Vec<i64>,
-    /// Length of the range.
-    pub millis: i64,
+fn is_stale(value: f64) -> bool {
+    value.to_bits() == STALE_NAN
 }
 
-/// One range of one series: samples after `start` up to `end`, stale markers left out.
-pub(super) struct Window<'w> {
-    pub start: i64,
-    pub end: i64,
-    pub at: &'w [i64],
-    pub value: &'w [f64],
-}
-
-fn offset_millis(offset: Option<&Offset>) -> i64 {
-    let millis = |duration: &std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4);
-    match offset {
-        None => 0,
-        Some(Offset::Pos(duration)) => millis(duration),
-        Some(Offset::Neg(duration)) => -millis(duration),
+/// The latest sample at or before a moment, after another one, and not stale; the places are where to look from.
+fn latest_of(series: &SelectedSeries, moment: i64, after: i64, places: &mut (usize, usize)) -> Option<Sample> {
+    let (float, histogram) = places;
+    if *float > 0 && series.at[*float - 1] > moment {
+        *float = series.at.partition_point(|at| *at <= moment);
+    }
+    while *float < series.at.len() && series.at[*float] <= moment {
+        *float += 1;
+    }
+    let of_floats = float.checked_sub(1).map(|place| (series.at[place], series.value[place]));
+    if series.histograms.is_empty() {
+        let (at, value) = of_floats?;
+        return (at > after && !is_stale(value)).then_some(Sample { at, value: Datum::Float(value) });
+    }
+    *histogram = series.histograms.partition_point(|(at, _)| *at <= moment);
+    let of_histograms = histogram.checked_sub(1).map(|place| &series.histograms[place]);
+    match (of_floats, of_histograms) {
+        (Some((at, value)), other) if other.is_none_or(|(later, _)| *later < at) => {
+            (at > after && !is_stale(value)).then_some(Sample { at, value: Datum::Float(value) })
+        }
+        (_, Some((at, histogram))) => (*at > after && !is_stale(histogram.sum))
+            .then(|| Sample { at: *at, value: Datum::Histogram(histogram.clone()) }),
+        _ => None,
     }
 }
 
 impl Evaluator<'_> {
     /// The moment that each step refers to.
-    fn references(&self, grid: Grid, at: Option<&AtModifier>, offset: Option<&Offset>) -> Vec<i64> {
-        let fixed = at.map(|at| match at {
-            AtModifier::Start => self.whole.start,
-            AtModifier::End => self.whole.end,
-            AtModifier::At(time) => match time.duration_since(UNIX_EPOCH) {
-                Ok(after) => after.as_millis() as i64,
-                Err(before) => -(before.duration().as_millis() as i64),
-            },
+    pub(super) fn references(&self, grid: Grid, pinned: Option<Pinned>, offset: i64) -> Vec<i64> {
+        let fixed = pinned.map(|pinned| match pinned {
+            Pinned::Start => self.whole.start,
+            Pinned::End => self.whole.end,
+            Pinned::At(at) => at,
         });
-        let offset = offset_millis(offset);
-        grid.moments().map(|moment| fixed.unwrap_or(moment) - offset).collect()
+        grid.moments().map(|moment| fixed.unwrap_or(moment).saturating_sub(offset)).collect()
     }
 
-    fn found(&mut self, selector: &VectorSelector, start: i64, end: i64) -> Result<Vec<SelectedSeries>, QueryError> {
-        let named = selector.name.iter().map(|name| Matcher::new(MatchOp::Equal, METRIC_NAME, name));
-        let mut sets: Vec<Vec<Matcher>> = if selector.matchers.or_matchers.is_empty() {
-            vec![selector.matchers.matchers.clone()]
-        } else {
-            selector.matchers.or_matchers.clone()
-        };
-        let named: Vec<Matcher> = named.collect();
-        sets.iter_mut().for_each(|set| set.extend(named.iter().cloned()));
+    pub(super) fn found(
+        &mut self,
+        selector: &Selector,
+        start: i64,
+        end: i64,
+    ) -> Result<Vec<SelectedSeries>, QueryError> {
         let mut found: Vec<SelectedSeries> = Vec::new();
-        for set in &sets {
+        let mut known: HashSet<Labels> = HashSet::new();
+        for set in &selector.sets {
             for series in self.source.select(set, start, end, self.limits.series)? {
-                if !found.iter().any(|known| sets.len() > 1 && known.labels == series.labels) {
-                    self.hold(series.at.len())?;
+                if selector.sets.len() == 1 || known.insert(series.labels.clone()) {
+                    self.hold(series.at.len() + series.histograms.len())?;
                     found.push(series);
                 }
             }
@@ -87,37 +89,51 @@ impl Evaluator<'_> {
     /// The latest sample of each series before each step, no older than the lookback and not stale.
     pub(super) fn instant_vector(
         &mut self,
-        selector: &VectorSelector,
+        selector: &Selector,
+        at: usize,
         grid: Grid,
     ) -> Result<Vec<StepSeries>, QueryError> {
-        Ok(self
-            .latest(selector, grid)?
-            .into_iter()
-            .map(|(labels, samples)| StepSeries {
-                labels,
-                values: samples.into_iter().map(|sample| sample.map(|sample| sample.value)).collect(),
-            })
-            .collect())
+        let plain = |(labels, samples): LatestSamples| StepSeries {
+            labels,
+            drops_name: false,
+            values: samples.into_iter().map(|sample| sample.map(|sample| sample.value)).collect(),
+        };
+        Ok(self.latest(selector, at, grid)?.into_iter().map(plain).collect())
     }
 
     /// As [`Evaluator::instant_vector`], with the moments of the samples.
-    pub(super) fn latest(&mut self, selector: &VectorSelector, grid: Grid) -> Result<Vec<LatestSamples>, QueryError> {
-        let references = self.references(grid, selector.at.as_ref(), selector.offset.as_ref());
+    pub(super) fn latest(
+        &mut self,
+        selector: &Selector,
+        at: usize,
+        grid: Grid,
+    ) -> Result<Vec<LatestSamples>, QueryError> {
+        let references = self.references(grid, selector.pinned, selector.offset);
+        self.latest_at(selector, at, &references)
+    }
+
+    /// As [`Evaluator::latest`], at moments of any order.
+    pub(super) fn latest_at(
+        &mut self,
+        selector: &Selector,
+        at: usize,
+        references: &[i64],
+    ) -> Result<Vec<LatestSamples>, QueryError> {
         let (Some(first), Some(last)) = (references.iter().min(), references.iter().max()) else {
             return Ok(Vec::new());
         };
-        let found = self.found(selector, first - self.lookback, *last)?;
+        let ahead = if selector.extent == Extent::Smoothed { self.lookback } else { 0 };
+        let found = self.found(selector, first.saturating_sub(self.lookback), last.saturating_add(ahead))?;
         let mut series = Vec::with_capacity(found.len());
         for one in found {
             self.hold(references.len())?;
-            let samples: Vec<Option<Sample>> = references
-                .iter()
-                .map(|reference| {
-                    let place = one.at.partition_point(|at| at <= reference).checked_sub(1)?;
-                    let sample = Sample { at: one.at[place], value: one.value[place] };
-                    (sample.at > reference - self.lookback && sample.value.to_bits() != STALE_NAN).then_some(sample)
-                })
-                .collect();
+            let (mut places, mut notes) = ((0, 0), Notes::default());
+            let sample = |moment: &i64| match selector.extent {
+                Extent::Smoothed => extended::smoothed_at(&one, *moment, self.lookback, &mut notes),
+                _ => latest_of(&one, *moment, moment.saturating_sub(self.lookback), &mut places),
+            };
+            let samples: Vec<Option<Sample>> = references.iter().map(sample).collect();
+            self.tell(notes, metric_name(&one.labels), at);
             if samples.iter().any(Option::is_some) {
                 series.push((one.labels, samples));
             }
@@ -126,79 +142,117 @@ impl Evaluator<'_> {
     }
 
     /// The ranges of a range vector.
-    pub(super) fn windows(&mut self, expr: &Expr, grid: Grid) -> Result<Windows, QueryError> {
-        match expr {
-            Expr::Paren(inner) => self.windows(&inner.expr, grid),
-            Expr::MatrixSelector(matrix) => {
-                let millis = i64::try_from(matrix.range.as_millis()).unwrap_or(i64::MAX / 4);
-                let ends = self.references(grid, matrix.vs.at.as_ref(), matrix.vs.offset.as_ref());
-                let (Some(first), Some(last)) = (ends.iter().min(), ends.iter().max()) else {
-                    return Ok(Windows { series: Vec::new(), ends, millis });
+    pub(super) fn windows(&mut self, node: &Node, grid: Grid) -> Result<Windows, QueryError> {
+        match &node.kind {
+            Kind::Matrix(selector, millis) => {
+                let ends = self.references(grid, selector.pinned, selector.offset);
+                let lookback = self.lookback;
+                let extent = selector.extent;
+                let (before, behind) = match extent {
+                    Extent::Plain => (0, 0),
+                    Extent::Anchored => (lookback, 0),
+                    Extent::Smoothed => (lookback, lookback),
                 };
-                let mut series = self.found(&matrix.vs, first - millis, *last)?;
-                series.iter_mut().for_each(drop_stale);
-                Ok(Windows { series, ends, millis })
+                let mut series = Vec::new();
+                if let (Some(first), Some(last)) = (ends.iter().min(), ends.iter().max()) {
+                    let start = first.saturating_sub(*millis).saturating_sub(before);
+                    let found = self.found(selector, start, last.saturating_add(behind))?;
+                    series = found.into_iter().map(|one| without_stale(one).into()).collect();
+                }
+                Ok(Windows { series, ends, millis: *millis, extent, lookback })
             }
-            Expr::Subquery(subquery) => self.subquery(subquery, grid),
+            Kind::Subquery(subquery) => self.subquery(subquery, grid),
             _ => Err(QueryError::bad("expected type range vector")),
         }
     }
 
     /// An inner expression evaluated at multiples of its own step over all the ranges asked for.
-    fn subquery(&mut self, subquery: &SubqueryExpr, grid: Grid) -> Result<Windows, QueryError> {
-        let millis = i64::try_from(subquery.range.as_millis()).unwrap_or(i64::MAX / 4);
-        let ends = self.references(grid, subquery.at.as_ref(), subquery.offset.as_ref());
-        let (Some(first), Some(last)) = (ends.iter().min(), ends.iter().max()) else {
-            return Ok(Windows { series: Vec::new(), ends, millis });
+    fn subquery(&mut self, subquery: &Subquery, grid: Grid) -> Result<Windows, QueryError> {
+        let millis = subquery.range;
+        let ends = self.references(grid, subquery.pinned, subquery.offset);
+        let mut windows = Windows { series: Vec::new(), ends, millis, extent: Extent::Plain, lookback: self.lookback };
+        let (Some(first), Some(last)) = (windows.ends.iter().min(), windows.ends.iter().max()) else {
+            return Ok(windows);
         };
-        let step = subquery.step.map_or(self.subquery_step, |step| step.as_millis() as i64).max(1);
-        let after = first - millis;
-        let start = (after.div_euclid(step) + 1) * step;
+        let step = subquery.step.unwrap_or(self.subquery_step).max(1);
+        let start = ((first - millis).div_euclid(step) + 1) * step;
         let inner = Grid { start, end: *last, step };
         self.hold(inner.len())?;
-        let evaluated = match self.value(&subquery.expr, inner)? {
+        let evaluated = match self.value(&subquery.inner, inner)? {
             Value::Vector(series) => series,
-            Value::Scalar(values) => {
-                vec![StepSeries { labels: Labels::default(), values: values.into_iter().map(Some).collect() }]
-            }
+            Value::Scalar(values) => vec![StepSeries::bare(values)],
             Value::Text(_) => return Err(QueryError::bad("subquery is only allowed on instant vector")),
         };
-        let series = evaluated
-            .into_iter()
-            .map(|one| {
-                let (at, value) = inner.moments().zip(one.values).filter_map(|(at, value)| Some((at, value?))).unzip();
-                SelectedSeries { labels: one.labels, at, value, histograms: Vec::new() }
-            })
-            .collect();
-        Ok(Windows { series, ends, millis })
+        for one in evaluated {
+            let mut ranged = RangeSeries {
+                labels: one.labels,
+                drops_name: one.drops_name,
+                at: Vec::new(),
+                value: Vec::new(),
+                histograms: Vec::new(),
+            };
+            for (at, value) in inner.moments().zip(one.values) {
+                match value {
+                    None => {}
+                    Some(Datum::Float(value)) => {
+                        ranged.at.push(at);
+                        ranged.value.push(value);
+                    }
+                    Some(Datum::Histogram(histogram)) => ranged.histograms.push((at, unhinted(histogram))),
+                }
+            }
+            windows.series.push(ranged);
+        }
+        Ok(windows)
     }
 
     /// The samples of a range vector at the one step of an instant query.
-    pub(crate) fn samples(&mut self, expr: &Expr, grid: Grid) -> Result<Vec<SampleSeries>, QueryError> {
-        let windows = self.windows(expr, grid)?;
-        let told = windows.series.iter().map(|one| {
-            let window = windows.window(one, 0);
-            let samples = window.at.iter().zip(window.value).map(|(at, value)| Sample { at: *at, value: *value });
-            SampleSeries { labels: one.labels.clone(), samples: samples.collect() }
-        });
-        Ok(told.filter(|one| !one.samples.is_empty()).collect())
+    pub(crate) fn samples(&mut self, node: &Node, grid: Grid) -> Result<Vec<SampleSeries>, QueryError> {
+        let mut windows = self.windows(node, grid)?;
+        let all = std::mem::take(&mut windows.series);
+        let mut told = Vec::with_capacity(all.len());
+        for one in all {
+            let window = windows.window(&one, 0, &mut Cursor::default());
+            let samples = match windows.extent {
+                Extent::Plain => {
+                    let floats = window
+                        .at
+                        .iter()
+                        .zip(window.value)
+                        .map(|(at, value)| Sample { at: *at, value: Datum::Float(*value) });
+                    let histograms = window.histograms.iter();
+                    let histograms =
+                        histograms.map(|(at, one)| Sample { at: *at, value: Datum::Histogram(one.clone()) });
+                    let mut samples: Vec<Sample> = floats.chain(histograms).collect();
+                    samples.sort_by_key(|sample| sample.at);
+                    samples
+                }
+                extent => extended::samples(&window, extent == Extent::Smoothed)?,
+            };
+            if !samples.is_empty() {
+                let labels = if one.drops_name { crate::labels::nameless(&one.labels) } else { one.labels.clone() };
+                told.push(SampleSeries { labels, samples });
+            }
+        }
+        Ok(told)
     }
 }
 
-fn drop_stale(series: &mut SelectedSeries) {
-    if series.value.iter().any(|value| value.to_bits() == STALE_NAN) {
-        let kept = series.at.iter().zip(&series.value).filter(|(_, value)| value.to_bits() != STALE_NAN);
+/// What is known of a restart since the sample before says nothing where samples are left out.
+fn unhinted(histogram: Arc<NativeHistogram>) -> Arc<NativeHistogram> {
+    match histogram.reset {
+        ResetHint::Yes | ResetHint::No => {
+            Arc::new(NativeHistogram { reset: ResetHint::Unknown, ..(*histogram).clone() })
+        }
+        ResetHint::Unknown | ResetHint::Gauge => histogram,
+    }
+}
+
+fn without_stale(mut series: SelectedSeries) -> SelectedSeries {
+    if series.value.iter().any(|value| is_stale(*value)) {
+        let kept = series.at.iter().zip(&series.value).filter(|(_, value)| !is_stale(**value));
         (series.at, series.value) = kept.map(|(at, value)| (*at, *value)).unzip();
     }
-}
-
-impl Windows {
-    /// The range of a series at a step.
-    pub(super) fn window<'w>(&self, series: &'w SelectedSeries, step: usize) -> Window<'w> {
-        let end = self.ends[step];
-        let start = end - self.millis;
-        let from = series.at.partition_point(|at| *at <= start);
-        let to = series.at.partition_point(|at| *at <= end).max(from);
-        Window { start, end, at: &series.at[from..to], value: &series.value[from..to] }
-    }
+    series.histograms.retain(|(_, histogram)| !is_stale(histogram.sum));
+    series
 }
