@@ -1,6 +1,6 @@
 //! Series: who sends what under which name, and columns of points.
 
-use crate::{Record, Timestamp};
+use crate::{Record, Timestamp, histogram::NativeHistogram};
 use serde::{Deserialize, Serialize};
 
 /// The number by which a series is known inside one store; never given twice.
@@ -129,6 +129,36 @@ impl SampleBatch {
     }
 
     /// How many samples.
+    pub fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.series.is_empty()
+    }
+}
+
+/// Native histograms of many series that arrived together: columns of equal length.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct HistogramBatch {
+    /// Which series.
+    pub series: Vec<SeriesId>,
+    /// When.
+    pub at: Vec<Timestamp>,
+    /// What; one whose sum is Prometheus' stale marker ends its series.
+    pub histogram: Vec<NativeHistogram>,
+}
+
+impl HistogramBatch {
+    /// Adds one histogram.
+    pub fn push(&mut self, series: SeriesId, at: Timestamp, histogram: NativeHistogram) {
+        self.series.push(series);
+        self.at.push(at);
+        self.histogram.push(histogram);
+    }
+
+    /// How many histograms.
     pub fn len(&self) -> usize {
         self.series.len()
     }

@@ -3,6 +3,7 @@
 use crate::{Matcher, SelectedSeries, SeriesSource, SourceError};
 use promql_parser::label::MatchOp;
 use regex::Regex;
+use std::sync::Arc;
 use tandem_domain::{
     Timestamp,
     series::{Labels, SeriesId},
@@ -51,14 +52,23 @@ impl StoreSource {
     }
 
     fn one(&self, id: SeriesId, (start, end): TimeRange) -> Result<Option<SelectedSeries>, SourceError> {
-        let points = self.read.points(id, start, end).map_err(|error| SourceError(error.to_string()))?;
-        if points.at.is_empty() {
+        let failed = |error: tandem_store::ReadError| SourceError(error.to_string());
+        let points = self.read.points(id, start, end).map_err(failed)?;
+        let histograms = self.read.histograms(id, start, end).map_err(failed)?;
+        if points.at.is_empty() && histograms.is_empty() {
             return Ok(None);
         }
         // One that was removed since it was found is gone.
         let Some(labels) = self.read.series_labels(id) else { return Ok(None) };
-        let at = points.at.into_iter().map(|at| at.0).collect();
-        Ok(Some(SelectedSeries { labels, at, value: points.value, histograms: Vec::new() }))
+        let (mut at, mut value): (Vec<i64>, Vec<f64>) = (points.at.into_iter().map(|at| at.0).collect(), points.value);
+        if !histograms.is_empty() {
+            // A moment has a float or a histogram, and the histogram says more.
+            let of_floats = std::mem::take(&mut at).into_iter().zip(std::mem::take(&mut value));
+            let is_free = |at: i64| histograms.binary_search_by_key(&at, |(other, _)| other.0).is_err();
+            (at, value) = of_floats.filter(|(at, _)| is_free(*at)).unzip();
+        }
+        let histograms = histograms.into_iter().map(|(at, histogram)| (at.0, Arc::new(histogram))).collect();
+        Ok(Some(SelectedSeries { labels, at, value, histograms }))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     error::OpenError,
-    index::{PRESENCE, presence},
+    index::{Kind, presence},
     read::raw,
     series::window_of_table,
 };
@@ -45,7 +45,9 @@ fn registry_in_memory(transaction: &WriteTransaction) -> Result<(), redb::Error>
             }
         }
         let bytes = presence::to_bytes(&series);
-        transaction.open_table(raw(PRESENCE))?.insert(presence::key(window).as_slice(), bytes.as_slice())?;
+        transaction
+            .open_table(raw(Kind::Floats.table()))?
+            .insert(presence::key(window).as_slice(), bytes.as_slice())?;
     }
     Ok(())
 }

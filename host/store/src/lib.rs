@@ -4,6 +4,7 @@
 mod envelope;
 mod error;
 mod file;
+mod histograms;
 mod index;
 mod key;
 mod read;

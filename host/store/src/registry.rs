@@ -4,14 +4,17 @@
 use crate::{
     ReadError, ReadTx, WriteError, WriteTx, envelope,
     error::storage,
-    index::{IndexStatistics, LabelFilter, LabelIndex, PRESENCE, TimeRange, presence},
+    index::{IndexStatistics, Kind, LabelFilter, LabelIndex, TimeRange, presence},
     read::table_name,
     series,
 };
 use parking_lot::RwLock;
 use redb::ReadableTable;
 use roaring::RoaringTreemap;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    ops::Bound,
+};
 use tandem_domain::{
     LogRecord, Record,
     series::{Labels, MetricType, Series, SeriesDescription, SeriesId},
@@ -46,8 +49,8 @@ pub(crate) struct RegistryChanges {
     /// Registered or described anew.
     series: BTreeMap<SeriesId, Series>,
     removed: HashSet<SeriesId>,
-    present: Vec<(i64, RoaringTreemap)>,
-    dropped_windows: Vec<i64>,
+    present: Vec<(Kind, i64, RoaringTreemap)>,
+    dropped_windows: Vec<(Kind, i64)>,
     /// New or newly described series by target: the first, and how many.
     told: BTreeMap<TargetKey, (SeriesId, u64)>,
 }
@@ -80,9 +83,8 @@ impl RegistryChanges {
             index.remove(*id);
         }
         self.series.values().for_each(|series| index.insert(series));
-        let presence = index.presence_mut();
-        self.present.iter().for_each(|(window, series)| presence.add(*window, series));
-        self.dropped_windows.iter().for_each(|window| presence.drop_window(*window));
+        self.present.iter().for_each(|(kind, window, series)| index.presence_mut(*kind).add(*window, series));
+        self.dropped_windows.iter().for_each(|(kind, window)| index.presence_mut(*kind).drop_window(*window));
     }
 }
 
@@ -113,10 +115,10 @@ pub(crate) fn load(read: &ReadTx, index: &RwLock<LabelIndex>) -> Result<(), Read
         }
         Ok(())
     })?;
-    for (key, bytes) in
-        read.raw_range(PRESENCE, &(std::ops::Bound::Unbounded, std::ops::Bound::Unbounded), usize::MAX, false)?
-    {
-        index.presence_mut().set(presence::window_of_key(&key)?, presence::from_bytes(&bytes)?);
+    for kind in Kind::ALL {
+        for (key, bytes) in read.raw_range(kind.table(), &(Bound::Unbounded, Bound::Unbounded), usize::MAX, false)? {
+            index.presence_mut(kind).set(presence::window_of_key(&key)?, presence::from_bytes(&bytes)?);
+        }
     }
     Ok(())
 }
@@ -192,20 +194,23 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// Notes that series have samples in a window.
-    pub(crate) fn note_presence(&mut self, window: i64, series: RoaringTreemap) -> Result<(), WriteError> {
+    /// Notes that series have something in a window; what is known already costs nothing.
+    pub(crate) fn note_presence(&mut self, kind: Kind, window: i64, series: RoaringTreemap) -> Result<(), WriteError> {
+        if self.context.index.read().presence(kind).has_all(window, &series) {
+            return Ok(());
+        }
         let key = presence::key(window);
-        let known = self.raw_get(PRESENCE, &key)?.map(|bytes| presence::from_bytes(&bytes)).transpose()?;
+        let known = self.raw_get(kind.table(), &key)?.map(|bytes| presence::from_bytes(&bytes)).transpose()?;
         let all = known.unwrap_or_default() | &series;
-        self.raw_put(PRESENCE, key, Some(presence::to_bytes(&all)));
-        self.registry.present.push((window, series));
+        self.raw_put(kind.table(), key, Some(presence::to_bytes(&all)));
+        self.registry.present.push((kind, window, series));
         Ok(())
     }
 
     /// Forgets a window.
-    pub(crate) fn drop_presence(&mut self, window: i64) {
-        self.raw_put(PRESENCE, presence::key(window), None);
-        self.registry.dropped_windows.push(window);
+    pub(crate) fn drop_presence(&mut self, kind: Kind, window: i64) {
+        self.raw_put(kind.table(), presence::key(window), None);
+        self.registry.dropped_windows.push((kind, window));
     }
 }
 

@@ -4,6 +4,7 @@ use crate::{
     OpenError, ReadError, ReadTx, WriteError, WriteTx,
     error::storage,
     file::Place,
+    histograms,
     index::LabelIndex,
     registry,
     series::{self, Epochs, Head},
@@ -211,7 +212,12 @@ impl Store {
     /// When the store cannot be read or written; the samples stay where they are.
     pub async fn maintain(&self, now: Timestamp) -> Result<(), WriteError> {
         let oldest_kept = now.plus_millis(-self.shared.options.retention_millis);
-        series::maintain(self, &self.shared.head, &self.shared.epochs, now, oldest_kept).await
+        series::maintain(self, &self.shared.head, &self.shared.epochs, now, oldest_kept).await?;
+        histograms::maintain(self, now, oldest_kept).await
+    }
+
+    pub(crate) fn index(&self) -> &RwLock<LabelIndex> {
+        &self.shared.index
     }
 
     /// What the store has done, and how big it is.

@@ -30,7 +30,7 @@ impl SentReceiver {
             let newcomer = || Newcomer::of(sample.key, sample.series);
             body.sample(&self.known, sample.key, sample.at, sample.value, newcomer);
         }
-        let samples = self.commit(Door::Influx, body, &mut rejections).await?;
-        Ok(Taken { samples, rejections })
+        let kept = self.commit(Door::Influx, body, &mut rejections).await?;
+        Ok(Taken { samples: kept.samples, rejections })
     }
 }

@@ -85,7 +85,7 @@ impl From<OtlpError> for SentError {
 /// What became of a body.
 #[derive(Debug, Default)]
 pub struct Taken {
-    /// Samples that were kept.
+    /// Samples and native histograms that were kept.
     pub samples: u64,
     /// What was not, and why; it can never be.
     pub rejections: Rejections,

@@ -2,12 +2,10 @@
 
 use super::{
     SentError, SentReceiver, Taken,
-    remote_write::part,
     series::{Body, Newcomer},
 };
 use tandem_domain::{series::SeriesDescription, target::Door};
 use tandem_wire::{
-    classic::classic_series,
     compressed::open_encoded,
     otlp::{self, Accumulator, Counting, Encoding, HistogramRow, Options, ResourceInfo, SampleRow},
     rejected::Rejection,
@@ -47,8 +45,8 @@ impl SentReceiver {
                 }
             }
         }
-        let samples = self.commit(Door::Otlp, body, &mut rejections).await?;
-        Ok(Taken { samples, rejections })
+        let kept = self.commit(Door::Otlp, body, &mut rejections).await?;
+        Ok(Taken { samples: kept.samples + kept.histograms, rejections })
     }
 
     fn sample(
@@ -79,16 +77,7 @@ impl SentReceiver {
             Counting::Increment { .. } => increments.add_histogram(row.key, row.at, row.histogram)?,
         };
         let resource = &resources[row.resource as usize];
-        let mut scratch = Vec::new();
-        for (suffix, bound, value) in classic_series(&histogram) {
-            let part = part(&row.series, suffix, &bound);
-            // Two resources may send the same series: the key is over the target too.
-            let whose = [("job", resource.target.job.as_str()), ("instance", resource.target.instance.as_str())];
-            let name = [("__name__", part.metric.as_str())];
-            let pairs = name.into_iter().chain(whose).chain(part.labels.iter());
-            let key = self.seed.of_pairs(pairs, &mut scratch);
-            body.sample(&self.known, key, row.at, value, || newcomer(key, resource, part));
-        }
+        body.histogram(&self.known, row.key, row.at, histogram, || newcomer(row.key, resource, row.series));
         Ok(())
     }
 

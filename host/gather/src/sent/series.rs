@@ -7,7 +7,8 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeSet, HashMap};
 use tandem_domain::{
     Timestamp,
-    series::{Labels, MetricType, SampleBatch, SeriesDescription, SeriesId},
+    histogram::NativeHistogram,
+    series::{HistogramBatch, Labels, MetricType, SampleBatch, SeriesDescription, SeriesId},
     target::{Door, TargetInfo, TargetKey, TargetStatus},
 };
 use tandem_store::{WriteError, WriteTx};
@@ -85,6 +86,8 @@ pub(super) struct Body {
     pub newcomers: Vec<Newcomer>,
     pub at: Vec<Timestamp>,
     pub value: Vec<f64>,
+    /// Native histograms, each with its series.
+    pub histograms: Vec<(SeriesKey, Timestamp, NativeHistogram)>,
     places: KeyMap<usize>,
 }
 
@@ -103,7 +106,29 @@ impl Body {
         newcomer: impl FnOnce() -> Newcomer,
     ) {
         self.rows.push(Row { key, samples });
-        if !self.places.contains_key(&key) && !known.has(key) {
+        if !known.has(key) {
+            self.meet(key, newcomer);
+        }
+    }
+
+    /// Adds a native histogram; `newcomer` as for a row.
+    pub(super) fn histogram(
+        &mut self,
+        known: &KnownSeries,
+        key: SeriesKey,
+        at: Timestamp,
+        histogram: NativeHistogram,
+        newcomer: impl FnOnce() -> Newcomer,
+    ) {
+        self.histograms.push((key, at, histogram));
+        if !known.has(key) {
+            self.meet(key, newcomer);
+        }
+    }
+
+    /// Notes a series that was never met, once.
+    pub(super) fn meet(&mut self, key: SeriesKey, newcomer: impl FnOnce() -> Newcomer) {
+        if !self.places.contains_key(&key) {
             self.places.insert(key, self.newcomers.len());
             self.newcomers.push(newcomer());
         }
@@ -125,12 +150,63 @@ impl Body {
     }
 }
 
+/// How much of a body was kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// Floats.
+    pub samples: u64,
+    /// Native histograms.
+    pub histograms: u64,
+}
+
 /// What is settled before the transaction.
+#[derive(Default)]
 struct Settled {
     batch: SampleBatch,
+    histograms: HistogramBatch,
     /// Samples of newcomers: index of the newcomer, moment, value.
     of_newcomers: Vec<(usize, Timestamp, f64)>,
+    /// Histograms of newcomers.
+    histograms_of_newcomers: Vec<(usize, Timestamp, NativeHistogram)>,
     senders: BTreeSet<u32>,
+}
+
+impl Settled {
+    fn kept(&self) -> Kept {
+        Kept {
+            samples: (self.batch.len() + self.of_newcomers.len()) as u64,
+            histograms: (self.histograms.len() + self.histograms_of_newcomers.len()) as u64,
+        }
+    }
+}
+
+/// The moments that are taken.
+struct Bounds {
+    now: Timestamp,
+    oldest: Timestamp,
+    newest: Timestamp,
+}
+
+impl Bounds {
+    fn around(now: Timestamp) -> Self {
+        let (oldest, newest) =
+            (now.plus_millis(-limits::MAX_COLLECTED_AGE_MILLIS), now.plus_millis(limits::MAX_FUTURE_MILLIS));
+        Self { now, oldest, newest }
+    }
+
+    /// Whether a moment is taken; notes it where it is not.
+    fn take(&self, at: Timestamp, rejections: &mut Rejections) -> bool {
+        if at > self.newest {
+            rejections.note(Reason::TooNew, 1, || {
+                format!("a sample lies {} s in the future; set the sender's clock", at.millis_since(self.now) / 1000)
+            });
+        } else if at < self.oldest {
+            rejections.note(Reason::TooOld, 1, || {
+                format!("a sample is {} s old; at most a week is taken", self.now.millis_since(at) / 1000)
+            });
+        }
+        self.oldest <= at && at <= self.newest
+    }
 }
 
 impl KnownSeries {
@@ -174,28 +250,19 @@ impl KnownSeries {
         }
     }
 
-    fn settle(&self, body: &Body, now: Timestamp, rejections: &mut Rejections) -> Settled {
-        let mut settled = Settled { batch: SampleBatch::default(), of_newcomers: Vec::new(), senders: BTreeSet::new() };
+    fn settle(&self, body: &mut Body, now: Timestamp, rejections: &mut Rejections) -> Settled {
+        let mut settled = Settled::default();
         settled.batch.series.reserve(body.at.len());
         settled.batch.at.reserve(body.at.len());
         settled.batch.value.reserve(body.at.len());
-        let (newest, oldest) =
-            (now.plus_millis(limits::MAX_FUTURE_MILLIS), now.plus_millis(-limits::MAX_COLLECTED_AGE_MILLIS));
+        let bounds = Bounds::around(now);
         let ids = self.ids.read();
         let mut last_sender = None;
         for row in &body.rows {
             let known = ids.get(&row.key).copied();
             let samples = body.at[row.samples.clone()].iter().zip(&body.value[row.samples.clone()]);
-            for (at, value) in samples {
-                if *at > newest {
-                    rejections.note(Reason::TooNew, 1, || {
-                        format!("a sample lies {} s in the future; set the sender's clock", at.millis_since(now) / 1000)
-                    });
-                } else if *at < oldest {
-                    rejections.note(Reason::TooOld, 1, || {
-                        format!("a sample is {} s old; at most a week is taken", now.millis_since(*at) / 1000)
-                    });
-                } else if let Some((id, sender)) = known {
+            for (at, value) in samples.filter(|(at, _)| bounds.take(**at, rejections)) {
+                if let Some((id, sender)) = known {
                     settled.batch.push(id, *at, *value);
                     if last_sender != Some(sender) {
                         settled.senders.insert(sender);
@@ -204,6 +271,17 @@ impl KnownSeries {
                 } else if let Some(place) = body.places.get(&row.key) {
                     settled.of_newcomers.push((*place, *at, *value));
                 }
+            }
+        }
+        for (key, at, histogram) in std::mem::take(&mut body.histograms) {
+            if !bounds.take(at, rejections) {
+                continue;
+            }
+            if let Some((id, sender)) = ids.get(&key) {
+                settled.histograms.push(*id, at, histogram);
+                settled.senders.insert(*sender);
+            } else if let Some(place) = body.places.get(&key) {
+                settled.histograms_of_newcomers.push((*place, at, histogram));
             }
         }
         settled
@@ -274,23 +352,23 @@ fn told(
 }
 
 impl SentReceiver {
-    /// Commits a body: its newcomers, its samples, and that its targets send. Answers how many samples were kept.
+    /// Commits a body: its newcomers, its samples, and that its targets send. Answers how much was kept.
     pub(super) async fn commit(
         &self,
         door: Door,
         mut body: Body,
         rejections: &mut Rejections,
-    ) -> Result<u64, WriteError> {
+    ) -> Result<Kept, WriteError> {
         let now = self.clock.now();
         body.newcomers.iter_mut().for_each(|newcomer| self.known.typed(newcomer));
         let numbers = self.known.numbered(&body.newcomers);
-        let Settled { mut batch, of_newcomers, mut senders } = self.known.settle(&body, now, rejections);
-        senders.extend(numbers.iter().copied());
-        let kept = (batch.len() + of_newcomers.len()) as u64;
-        if kept == 0 && body.newcomers.is_empty() {
-            return Ok(0);
+        let mut settled = self.known.settle(&mut body, now, rejections);
+        settled.senders.extend(numbers.iter().copied());
+        let kept = settled.kept();
+        if kept == Kept::default() && body.newcomers.is_empty() {
+            return Ok(kept);
         }
-        let tell = self.known.to_tell(&senders, now);
+        let tell = self.known.to_tell(&settled.senders, now);
         let newcomers = body.newcomers;
         let met = self
             .store
@@ -305,15 +383,20 @@ impl SentReceiver {
                 for (newcomer, sender) in newcomers.iter().zip(numbers) {
                     met.push((newcomer.key, tx.register_series(&newcomer.target, &newcomer.series)?, sender));
                 }
+                let Settled { mut batch, mut histograms, of_newcomers, histograms_of_newcomers, .. } = settled;
                 for (place, at, value) in of_newcomers {
                     batch.push(met[place].1, at, value);
                 }
+                for (place, at, histogram) in histograms_of_newcomers {
+                    histograms.push(met[place].1, at, histogram);
+                }
                 tx.append_samples(&batch)?;
+                tx.append_histograms(&histograms)?;
                 Ok(met)
             })
             .await?;
         self.known.remember(met);
-        self.metrics.taken(door, kept, rejections);
+        self.metrics.taken(door, kept.samples + kept.histograms, rejections);
         Ok(kept)
     }
 }

@@ -4,6 +4,7 @@ use super::*;
 use std::path::PathBuf;
 use tandem_domain::{
     Timestamp,
+    histogram::{Buckets, NativeHistogram, ResetHint, Span},
     series::{MetricType, Points, Series},
     target::{Door, TargetStatus},
 };
@@ -132,6 +133,73 @@ async fn increments_are_added_up_and_the_resource_is_the_target() {
     assert_eq!(requests.description.metric_type, MetricType::Counter);
     let status = scene.store.read().expect("a snapshot").get::<TargetStatus>(&("chat".into(), "chat-0".into()));
     assert_eq!(status.expect("read").expect("told").info.labels.get("host_name"), Some("n1"));
+}
+
+fn native(counts: &[f64]) -> NativeHistogram {
+    let positive = Buckets { spans: vec![Span { offset: 1, length: counts.len() as u32 }], counts: counts.to_vec() };
+    let count = counts.iter().sum();
+    NativeHistogram {
+        schema: 3,
+        zero_threshold: 1e-9,
+        zero_count: 0.0,
+        count,
+        sum: count * 0.25,
+        positive,
+        negative: Buckets::default(),
+        custom_bounds: Vec::new(),
+        reset: ResetHint::Unknown,
+        whole: true,
+    }
+}
+
+#[tokio::test]
+async fn native_histograms_are_kept_as_they_are_sent_and_make_no_other_series() {
+    let scene = scene(NOW);
+    let labels = [("__name__", "latency_seconds"), ("instance", "a:1"), ("job", "api")];
+    let sent = |at: i64, counts: &[f64]| OutgoingSeries {
+        histograms: vec![(Timestamp(at), native(counts))],
+        ..outgoing(&labels, &[], &[])
+    };
+    for (protocol, at, counts) in [(Protocol::V1, NOW - 15_000, [1.0, 2.0]), (Protocol::V2, NOW, [2.0, 5.0])] {
+        let done = write(&scene, protocol, &[sent(at, &counts), sent(NOW + 86_400_000, &counts)]).await;
+        assert_eq!((done.written.samples, done.written.histograms, done.rejections.total()), (0, 1, 1));
+    }
+    let end = NativeHistogram { sum: f64::from_bits(STALE_NAN), ..native(&[]) };
+    let stale = OutgoingSeries { histograms: vec![(Timestamp(NOW + 15_000), end)], ..outgoing(&labels, &[], &[]) };
+    write(&scene, Protocol::V2, &[stale]).await;
+    let series = scene.series();
+    assert_eq!(series.len(), 1, "no series of buckets beside it");
+    assert_eq!((series[0].target.job.as_str(), series[0].description.metric_type), ("api", MetricType::Histogram));
+    let read = scene.store.read().expect("a snapshot");
+    let kept = read.histograms(series[0].id, Timestamp::MIN, Timestamp::MAX).expect("read");
+    assert_eq!(kept[..2], [(Timestamp(NOW - 15_000), native(&[1.0, 2.0])), (Timestamp(NOW), native(&[2.0, 5.0]))]);
+    assert_eq!(kept[2].1.sum.to_bits(), STALE_NAN, "the end of a series keeps its bits");
+}
+
+#[tokio::test]
+async fn exponential_histograms_are_kept_natively_and_increments_are_added_up() {
+    let scene = scene(NOW);
+    let body = |at: i64| {
+        format!(
+            r#"{{"resourceMetrics":[{{"resource":{{"attributes":[{{"key":"service.name","value":{{"stringValue":"chat"}}}}]}},
+              "scopeMetrics":[{{"metrics":[{{"name":"latency","exponentialHistogram":{{"aggregationTemporality":1,
+                "dataPoints":[{{"startTimeUnixNano":"{}","timeUnixNano":"{}","count":"3","sum":4.5,"scale":2,
+                  "zeroCount":"1","positive":{{"offset":0,"bucketCounts":["1","1"]}}}}]}}}}]}}]}}]}}"#,
+            (at - 1_000) * 1_000_000,
+            at * 1_000_000
+        )
+    };
+    for at in [NOW - 1_000, NOW] {
+        let taken = scene.receiver.otlp_metrics(Encoding::Json, None, body(at).as_bytes()).await.expect("taken");
+        assert_eq!((taken.samples, taken.rejections.total()), (1, 0));
+    }
+    let series = scene.series();
+    assert_eq!(series.len(), 1);
+    let read = scene.store.read().expect("a snapshot");
+    let kept = read.histograms(series[0].id, Timestamp::MIN, Timestamp::MAX).expect("read");
+    let told: Vec<_> = kept.iter().map(|(at, one)| (at.0 - NOW, one.count, one.sum, one.zero_count)).collect();
+    assert_eq!(told, [(-1_000, 3.0, 4.5, 1.0), (0, 6.0, 9.0, 2.0)]);
+    assert_eq!(kept[1].1.positive.counts, [2.0, 2.0]);
 }
 
 #[tokio::test]

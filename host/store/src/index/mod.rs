@@ -12,7 +12,7 @@ mod statistics;
 mod symbols;
 
 pub use matcher::{LabelMatcher, LabelTest, Pattern};
-pub(crate) use presence::{PRESENCE, Presence};
+pub(crate) use presence::{Kind, Presence};
 pub use select::{LabelFilter, TimeRange};
 pub use statistics::{IndexStatistics, TopEntry};
 
@@ -74,7 +74,8 @@ pub(crate) struct LabelIndex {
     free_targets: Vec<u32>,
     names: HashMap<Symbol, LabelValues>,
     all: RoaringBitmap,
-    presence: Presence,
+    floats: Presence,
+    histograms: Presence,
 }
 
 impl Default for LabelIndex {
@@ -98,7 +99,8 @@ impl Default for LabelIndex {
             free_targets: Vec::new(),
             names: HashMap::new(),
             all: RoaringBitmap::new(),
-            presence: Presence::default(),
+            floats: Presence::default(),
+            histograms: Presence::default(),
         }
     }
 }
@@ -121,9 +123,19 @@ impl LabelIndex {
         self.all.len()
     }
 
-    /// Which series have samples in which windows.
-    pub(crate) fn presence_mut(&mut self) -> &mut Presence {
-        &mut self.presence
+    /// Which series have something in which windows.
+    pub(crate) fn presence(&self, kind: Kind) -> &Presence {
+        match kind {
+            Kind::Floats => &self.floats,
+            Kind::Histograms => &self.histograms,
+        }
+    }
+
+    pub(crate) fn presence_mut(&mut self, kind: Kind) -> &mut Presence {
+        match kind {
+            Kind::Floats => &mut self.floats,
+            Kind::Histograms => &mut self.histograms,
+        }
     }
 
     fn entry(&self, place: u32) -> Option<&Entry> {

@@ -1,7 +1,7 @@
 //! From matchers to series.
 
 use super::{
-    LabelIndex, LabelMatcher, LabelTest,
+    LabelIndex, LabelMatcher, LabelTest, Presence,
     matcher::Shape,
     postings::{LabelValues, Union},
     symbols::Symbol,
@@ -152,7 +152,8 @@ impl LabelIndex {
             filter.sets.iter().map(|set| self.fitting(set)).fold(RoaringBitmap::new(), |all, set| all | set)
         };
         let Some((start, end)) = filter.range else { return fitting };
-        let present = self.presence.between(start, end, crate::series::WINDOW_MILLIS);
+        let present = |presence: &Presence| presence.between(start, end, crate::series::WINDOW_MILLIS);
+        let present = present(&self.floats) | present(&self.histograms);
         let alive = |place: &u32| {
             let id = self.entry(*place).map(|entry| entry.id);
             id.is_some_and(|id| present.contains(id.0) || recent(id, (start, end)))

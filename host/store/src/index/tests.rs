@@ -142,8 +142,8 @@ fn only_series_that_have_something_in_the_range_are_found() {
         index.insert(&series(id, ("job", "i"), &format!("m{id}"), &[]));
     }
     let window = crate::series::WINDOW_MILLIS;
-    index.presence_mut().add(0, &[1].into_iter().collect());
-    index.presence_mut().add(window, &[2].into_iter().collect());
+    index.presence_mut(Kind::Floats).add(0, &[1].into_iter().collect());
+    index.presence_mut(Kind::Histograms).add(window, &[2].into_iter().collect());
     let between = |start: i64, end: i64| {
         let filter = LabelFilter { sets: Vec::new(), range: Some((Timestamp(start), Timestamp(end))) };
         let found = index.select(&filter, &|id, _| id == SeriesId(3) && end >= 3 * window);

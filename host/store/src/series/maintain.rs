@@ -6,7 +6,7 @@ use super::{
     codec,
     head::{Epochs, Head},
 };
-use crate::{Store, WriteError};
+use crate::{Store, WriteError, index::Kind};
 use roaring::RoaringTreemap;
 use std::collections::BTreeMap;
 use tandem_domain::{Timestamp, series::SeriesId};
@@ -59,7 +59,7 @@ async fn flush(store: &Store, head: &Head, epochs: &Epochs) -> Result<(), WriteE
                 transaction.put_chunk(&table, key, bytes);
             }
             for (window, series) in encoded.present {
-                transaction.note_presence(window, series)?;
+                transaction.note_presence(Kind::Floats, window, series)?;
             }
             transaction.set_cursor(FLUSHED, through)?;
             let slowest = transaction.cursors_with_prefix(SAMPLE_READERS)?.into_iter().min().unwrap_or(through);
@@ -103,7 +103,7 @@ async fn drop_old_windows(store: &Store, oldest_kept: Timestamp) -> Result<(), W
             for name in &old {
                 transaction.drop_table(name)?;
                 if let Some(window) = chunks::window_of_table(name) {
-                    transaction.drop_presence(window);
+                    transaction.drop_presence(Kind::Floats, window);
                 }
             }
             Ok(())

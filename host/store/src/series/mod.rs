@@ -6,7 +6,7 @@ mod codec;
 mod head;
 mod maintain;
 
-pub(crate) use chunks::{WINDOW_MILLIS, window_of_table};
+pub(crate) use chunks::{WINDOW_MILLIS, window_of, window_of_table};
 pub(crate) use codec::encode_batch;
 pub(crate) use head::{Epochs, Head, ReaderEpoch};
 pub(crate) use maintain::maintain;
