@@ -8,12 +8,12 @@ COMPONENTS := target/components
 PROFILE := --release
 CHOICE := --locked --workspace
 
-.PHONY: help serve test bench build components examples peers builder lint format docs clean
+.PHONY: help serve test bench bench-ingest bench-queries rivals build components examples peers builder lint format docs clean
 
 help:
 	@echo "make serve   build everything and run the server on this machine's own telemetry"
 	@echo "make test    everything CI checks"
-	@echo "make bench   what it costs, in figures and ratios"
+	@echo "make bench   what it costs, in figures and ratios (bench-ingest, bench-queries: beside other servers)"
 	@echo "make build   give target/release/tandem, with the bundled plugins inside"
 	@echo "make lint    formatting and clippy"
 
@@ -78,6 +78,18 @@ test: format components examples peers
 bench: build
 	$(CARGO) build $(PROFILE) $(CHOICE) --bin tandem-bench
 	target/release/tandem-bench
+
+# Servers of others that Tandem is measured beside.
+rivals:
+	@missing=""; \
+	for name in prometheus victoria-metrics; do command -v $$name >/dev/null || missing="$$missing $$name"; done; \
+	if [ -n "$$missing" ]; then \
+	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -qq; apt-get install -y -qq --no-install-recommends $$missing; \
+	  else echo "$$missing are missing: install them, then run this again."; exit 1; fi; fi
+
+bench-ingest bench-queries: build rivals
+	$(CARGO) build $(PROFILE) $(CHOICE) --bin tandem-bench
+	target/release/tandem-bench $(@:bench-%=%)
 
 clean:
 	$(CARGO) clean

@@ -1,12 +1,18 @@
-//! Measures the bundled plugins and the binary on this machine and prints tables. `make bench` builds what it needs and runs
-//! it; names of parts as arguments run only those. Nothing is asserted but that sandbox and native answer the same.
+//! Measures and prints tables: the bundled plugins and the binary on their own, and the whole server beside others that keep
+//! time series. Nothing is asserted but that both sides do the same work.
 
+mod bigfile;
 mod calls;
 mod detector;
+mod ingest;
+mod load;
 mod native;
+mod peers;
+mod queries;
 mod server;
 mod timing;
 
+use clap::{Parser, Subcommand};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -14,8 +20,33 @@ use std::{
 use tandem_runtime::{OperatorGrants, PluginSettings, Runtime};
 use tandem_tests::sandbox;
 
-/// The parts, in the order in which they run.
-const PARTS: [&str; 3] = ["calls", "detector", "server"];
+/// What Tandem costs, in figures and ratios.
+#[derive(Debug, Parser)]
+#[command(name = "tandem-bench", after_help = "Example:\n  tandem-bench ingest --series 20000 --steps 960")]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// One call of each kind of plugin, beside the same function called natively.
+    Calls,
+    /// A detector in the sandbox and compiled natively, in turns.
+    Detector,
+    /// The binary: start to ready, and memory when idle.
+    Server,
+    /// Remote write into Tandem, Prometheus and VictoriaMetrics, one after another with the same sender.
+    Ingest(ingest::Ingest),
+    /// Dashboard and alert queries of all three over the same samples, in turns.
+    Queries(queries::Queries),
+    /// A store of many gigabytes: how long it takes to open after it was closed and after a kill.
+    Bigfile(bigfile::Bigfile),
+    #[command(hide = true)]
+    BigfileFill(bigfile::Fill),
+    #[command(hide = true)]
+    BigfileOpen(bigfile::Open),
+}
 
 /// The bundled plugins as `make components` built them.
 fn components() -> PathBuf {
@@ -37,23 +68,34 @@ async fn runtime_with(data: &Path, plugins: &[&str]) -> Runtime {
     runtime
 }
 
+/// A folder for servers' data on the disk that this program lies on: a folder for temporary files may be memory.
+fn folder_on_disk() -> tempfile::TempDir {
+    let program = std::env::current_exe().expect("a program has a path");
+    let beside = program.parent().expect("it lies in a folder");
+    tempfile::Builder::new().prefix("bench-").tempdir_in(beside).expect("a folder beside the program")
+}
+
 #[tokio::main]
 async fn main() {
-    let asked: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(unknown) = asked.iter().find(|part| !PARTS.contains(&part.as_str())) {
-        eprintln!("there is no part {unknown:?}; the parts are {}", PARTS.join(", "));
-        std::process::exit(2);
+    let cli = Cli::parse();
+    match &cli.command {
+        Some(Command::BigfileFill(fill)) => return fill.run(),
+        Some(Command::BigfileOpen(open)) => return open.run(),
+        _ => {}
     }
-    let wanted = |part: &str| asked.is_empty() || asked.iter().any(|name| name == part);
     let processors = std::thread::available_parallelism().map_or(0, usize::from);
     println!("{processors} processors; times are wall clock, medians of rounds.");
-    if wanted("calls") {
-        calls::run().await;
-    }
-    if wanted("detector") {
-        detector::run().await;
-    }
-    if wanted("server") {
-        server::run().await;
+    match cli.command {
+        None | Some(Command::BigfileFill(_) | Command::BigfileOpen(_)) => {
+            calls::run().await;
+            detector::run().await;
+            server::run().await;
+        }
+        Some(Command::Calls) => calls::run().await,
+        Some(Command::Detector) => detector::run().await,
+        Some(Command::Server) => server::run().await,
+        Some(Command::Ingest(ingest)) => ingest.run(folder_on_disk().path()).await,
+        Some(Command::Bigfile(bigfile)) => bigfile.run(folder_on_disk().path()),
+        Some(Command::Queries(queries)) => queries.run(folder_on_disk().path()).await,
     }
 }

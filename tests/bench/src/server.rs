@@ -1,12 +1,14 @@
 //! The real binary as a process: from its start until it is ready, with a cold and a warm cache of compiled plugins, and its
 //! resident memory when it has been left alone for a while with its default configuration.
 
-use crate::timing::median;
+use crate::{
+    peers::{Process, free_address},
+    timing::median,
+};
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 use tandem_tests::items;
@@ -26,13 +28,9 @@ fn binary() -> PathBuf {
 }
 
 struct Running {
-    child: Child,
+    process: Process,
     address: SocketAddr,
     ready_after: Duration,
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
 }
 
 /// Whether `/readyz` answers 200.
@@ -53,37 +51,22 @@ impl Running {
     fn start(data: &Path) -> Self {
         let address = free_address();
         let began = Instant::now();
-        let mut child = Command::new(binary())
-            .args(["serve", "--listen", &address.to_string(), "--data"])
-            .arg(data.join("data"))
-            .current_dir(data)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("target/release/tandem starts; run `make build`");
+        let data_folder = data.join("data").display().to_string();
+        let arguments = ["serve".into(), "--listen".into(), address.to_string(), "--data".into(), data_folder];
+        let mut process = Process::start(&binary(), &arguments, data);
         while !is_ready(address) {
-            let ended = child.try_wait().expect("a child can be asked");
+            let ended = process.ended();
             assert!(ended.is_none(), "the server ended before it was ready: {ended:?}");
             assert!(began.elapsed() < START_TIMEOUT, "the server was not ready in time");
             std::thread::sleep(ASK_EVERY);
         }
-        Self { child, address, ready_after: began.elapsed() }
+        Self { process, address, ready_after: began.elapsed() }
     }
 
     /// Asks it to stop and waits for its end; gives how long it took to be ready.
-    fn stop(mut self) -> Duration {
-        let asked = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status();
-        assert!(asked.is_ok_and(|status| status.success()), "the server could not be asked to stop");
-        self.child.wait().expect("the server ends");
+    fn stop(self) -> Duration {
+        self.process.stop();
         self.ready_after
-    }
-
-    /// A line of `/proc/PID/status` in MB (10^6 bytes).
-    fn megabytes(&self, line: &str) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let found = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
-        let kibibytes = found.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
-        kibibytes.unwrap_or(f64::NAN) * 1024.0 / 1e6
     }
 }
 
@@ -105,9 +88,9 @@ pub async fn run() {
         "  resident after {} s with {live} of {} plugins live: {:.0} MB, of which {:.0} MB its own and {:.0} MB files",
         IDLE.as_secs(),
         plugins.len(),
-        server.megabytes("VmRSS"),
-        server.megabytes("RssAnon"),
-        server.megabytes("RssFile"),
+        server.process.megabytes("VmRSS"),
+        server.process.megabytes("RssAnon"),
+        server.process.megabytes("RssFile"),
     );
     server.stop();
 }
