@@ -197,3 +197,86 @@ fn a_query_is_held_to_its_limits_and_can_be_called_off() {
         assert_eq!(engine.instant(wrong, 0).expect_err("wrong").kind.name(), "bad_data", "{wrong:.20}");
     }
 }
+
+/// Words and signs of the language, from which texts are made that mostly are no queries.
+const PIECES: [&str; 46] = [
+    "m",
+    "sum",
+    "rate",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    "5m",
+    "1",
+    "-",
+    "+",
+    "*",
+    "/",
+    "^",
+    "%",
+    "</",
+    ">/",
+    "==",
+    "bool",
+    "and",
+    "or",
+    "on",
+    "by",
+    "offset",
+    "@",
+    "start()",
+    "step()",
+    "anchored",
+    "smoothed",
+    "fill",
+    "group_left",
+    "info",
+    ",",
+    ":",
+    "\"",
+    "`",
+    "'",
+    "#",
+    "\n",
+    "é",
+    "a=\"b\"",
+    "=~",
+    "1e999",
+    "topk",
+];
+
+#[test]
+fn no_text_breaks_the_engine() {
+    let memory = Memory::default();
+    let engine = Engine::new(&memory, QueryLimits::default());
+    let mut state = 12_345_u64;
+    for _ in 0..3_000 {
+        let mut text = String::new();
+        for _ in 0..12 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            text.push_str(PIECES[(state >> 33) as usize % PIECES.len()]);
+            if state >> 20 & 3 == 0 {
+                text.push(' ');
+            }
+        }
+        let _ = engine.instant(&text, 60_000);
+    }
+    // What takes stack, memory or time by its length is refused, and moments at the ends of time do no harm.
+    let chain = |with: &str, count: usize| vec!["m"; count].join(with);
+    for long in [chain(" or ", 150), format!("{}m{}", "abs(".repeat(150), ")".repeat(150)), chain(" + ", 190)] {
+        assert!(engine.instant(&long, 0).is_ok(), "{long:.30}");
+    }
+    for long in [chain(" or ", 100_000), chain("-", 100_000), "-".repeat(100_000), "(".repeat(100_000)] {
+        assert!(engine.instant(&long, 0).is_err_and(|error| error.kind.name() == "bad_data"), "{long:.30}");
+    }
+    for text in
+        ["m offset 100000y", "m[100000y]", "m[1y:1ms]", "m @ 9e15", "m @ -9e15", "(m offset -100000y)[1000y:1d]"]
+    {
+        for at in [0, i64::MAX / 4, i64::MIN / 4] {
+            let _ = engine.instant(text, at);
+        }
+    }
+}
