@@ -1,7 +1,11 @@
 //! What an expression comes to, for all steps together.
 
 use crate::{QueryError, labels::nameless};
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::DefaultHasher},
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 use tandem_domain::{histogram::NativeHistogram, series::Labels};
 
 /// A value: a number or a distribution.
@@ -90,24 +94,51 @@ pub(crate) enum Value {
     Text(String),
 }
 
+/// Where labelsets are kept, by their hashes: the labels themselves stay where they are.
+pub(crate) struct Places(HashMap<u64, usize>);
+
+impl Places {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self(HashMap::with_capacity(capacity))
+    }
+
+    /// The place of a labelset; `next`, which is then its place, where it is new.
+    pub(crate) fn of<'l>(&mut self, labels: &Labels, next: usize, known: impl Fn(usize) -> &'l Labels) -> usize {
+        let mut hasher = DefaultHasher::new();
+        labels.hash(&mut hasher);
+        let mut key = hasher.finish();
+        loop {
+            match self.0.get(&key) {
+                Some(place) if known(*place) == labels => return *place,
+                // Another one has its hash.
+                Some(_) => key = key.wrapping_add(1),
+                None => {
+                    self.0.insert(key, next);
+                    return next;
+                }
+            }
+        }
+    }
+}
+
 /// Joins series of one labelset that take turns; leaves out those that have no value at all.
 ///
 /// # Errors
 /// When two have a value at the same step.
 pub(crate) fn merged(series: Vec<StepSeries>) -> Result<Vec<StepSeries>, QueryError> {
-    let mut places: HashMap<Labels, usize> = HashMap::with_capacity(series.len());
+    let mut places = Places::with_capacity(series.len());
     let mut kept: Vec<StepSeries> = Vec::with_capacity(series.len());
     for one in series {
         if one.values.iter().all(Option::is_none) {
             continue;
         }
-        let Some(place) = places.get(&one.labels) else {
-            places.insert(one.labels.clone(), kept.len());
+        let place = places.of(&one.labels, kept.len(), |place| &kept[place].labels);
+        if place == kept.len() {
             kept.push(one);
             continue;
-        };
-        kept[*place].drops_name |= one.drops_name;
-        for (known, value) in kept[*place].values.iter_mut().zip(one.values) {
+        }
+        kept[place].drops_name |= one.drops_name;
+        for (known, value) in kept[place].values.iter_mut().zip(one.values) {
             match (&known, value) {
                 (Some(_), Some(_)) => {
                     return Err(QueryError::execution("vector cannot contain metrics with the same labelset"));

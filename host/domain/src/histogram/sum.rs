@@ -5,7 +5,7 @@ use super::{
     buckets::{bound, coarser_index, custom_bound},
 };
 
-/// A sum with what was lost to rounding (Neumaier 1974).
+/// A sum with what was lost to rounding (Neumaier 1974; the loss is found as Knuth does, without comparing).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Compensated {
     sum: f64,
@@ -21,13 +21,9 @@ impl Compensated {
     /// Adds a value.
     pub fn add(&mut self, value: f64) {
         let next = self.sum + value;
-        if next.is_infinite() {
-            self.rest = 0.0;
-        } else if self.sum.abs() >= value.abs() {
-            self.rest += (self.sum - next) + value;
-        } else {
-            self.rest += (value - next) + self.sum;
-        }
+        let added = next - self.sum;
+        // Beyond all floats this is no number, and then does not count.
+        self.rest += (self.sum - (next - added)) + (value - added);
         self.sum = next;
     }
 

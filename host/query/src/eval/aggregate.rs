@@ -6,9 +6,9 @@ use crate::{
     labels::{grouped, metric_name, with},
     language::tree::{Aggregate, AggregateOp, Node},
     number_text,
-    value::{Datum, StepSeries},
+    value::{Datum, Places, StepSeries},
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use tandem_domain::series::Labels;
 
 /// A group of series by their places.
@@ -20,20 +20,16 @@ pub(super) struct Group {
 
 /// Groups in the order of their first members.
 fn groups(series: &[StepSeries], aggregate: &Aggregate) -> Vec<Group> {
-    let mut places: HashMap<Labels, usize> = HashMap::new();
+    let mut places = Places::with_capacity(0);
     let mut groups: Vec<Group> = Vec::new();
     for (member, one) in series.iter().enumerate() {
         let labels = grouped(&one.labels, &aggregate.grouping);
-        match places.get(&labels) {
-            Some(place) => {
-                groups[*place].drops_name |= one.drops_name;
-                groups[*place].members.push(member);
-            }
-            None => {
-                places.insert(labels.clone(), groups.len());
-                groups.push(Group { labels, drops_name: one.drops_name, members: vec![member] });
-            }
+        let place = places.of(&labels, groups.len(), |place| &groups[place].labels);
+        if place == groups.len() {
+            groups.push(Group { labels, drops_name: false, members: Vec::new() });
         }
+        groups[place].drops_name |= one.drops_name;
+        groups[place].members.push(member);
     }
     groups
 }

@@ -41,6 +41,11 @@ impl Mean {
 
 /// The mean of values.
 pub(super) fn mean(values: &[f64]) -> f64 {
+    let mut sum = Compensated::default();
+    values.iter().for_each(|value| sum.add(*value));
+    if sum.plain().is_finite() {
+        return sum.total() / values.len() as f64;
+    }
     let mut mean = Mean::default();
     values.iter().for_each(|value| mean.add(*value));
     mean.total()

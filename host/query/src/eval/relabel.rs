@@ -41,6 +41,9 @@ pub(super) fn join(series: Vec<StepSeries>, texts: &[String]) -> Result<Vec<Step
     if target.is_empty() {
         return Err(QueryError::execution(format!("invalid destination label name in label_join(): {target}")));
     }
+    if let Some(source) = sources.iter().find(|source| source.is_empty()) {
+        return Err(QueryError::execution(format!("invalid source label name in label_join(): {source}")));
+    }
     let all = series.into_iter().map(|one| {
         let values: Vec<&str> = sources.iter().map(|source| one.labels.get(source).unwrap_or_default()).collect();
         let joined = values.join(separator);

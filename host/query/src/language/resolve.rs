@@ -46,8 +46,14 @@ fn told(seconds: f64, may_be_negative: bool) -> Result<String, String> {
 /// A duration within brackets; one that is a literal stays as it is.
 fn ranged(text: &str, whole: Grid) -> Result<String, String> {
     let words = tokens(text)?;
-    if words.is_empty() || (words.len() == 1 && words[0].kind == Kind::Number) {
+    if words.is_empty() {
         return Ok(text.to_owned());
+    }
+    if words.len() == 1 && words[0].kind == Kind::Number {
+        return match literal(text.trim()) {
+            Some(seconds) if seconds <= 0.0 => Err("duration must be greater than 0".into()),
+            _ => Ok(text.to_owned()),
+        };
     }
     let mut reader = Reader { text, tokens: &words, place: 0, whole };
     let seconds = reader.sum()?;
@@ -164,7 +170,8 @@ fn offset(reader: &mut Reader<'_>) -> Result<Option<(usize, f64)>, String> {
         |token: &Token| token.kind == Kind::Number && literal(&reader.text[token.start..token.end]).is_some();
     match reader.tokens.get(reader.place) {
         None => Ok(None),
-        Some(token) if signs <= 1 && is_literal(token) => {
+        Some(_) if signs > 1 => Err("unexpected sign in offset, expected duration".into()),
+        Some(token) if is_literal(token) => {
             reader.place += 1;
             Ok(None)
         }

@@ -259,9 +259,32 @@ impl Generator {
         }
     }
 
+    /// A query with a word left out, said twice or in another place: mostly none.
+    fn broken(&mut self, query: &str) -> String {
+        let mut words: Vec<String> = Vec::new();
+        for c in query.chars() {
+            let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+            match words.last_mut() {
+                Some(last) if is_word(c) && last.chars().all(is_word) => last.push(c),
+                _ => words.push(c.to_string()),
+            }
+        }
+        let place = self.random.below(words.len());
+        match self.random.below(3) {
+            0 => drop(words.remove(place)),
+            1 => words.insert(place, words[place].clone()),
+            _ => {
+                let other = self.random.below(words.len());
+                words.swap(place, other);
+            }
+        }
+        words.concat()
+    }
+
     /// A whole query.
     pub fn query(&mut self) -> String {
         let depth = 1 + self.random.below(3);
-        if self.random.one_in(20) { self.scalar(depth) } else { self.vector(depth) }
+        let query = if self.random.one_in(20) { self.scalar(depth) } else { self.vector(depth) };
+        if self.random.one_in(8) { self.broken(&query) } else { query }
     }
 }
