@@ -64,7 +64,7 @@ impl Evaluator<'_> {
                 let quantiles = self.scalar(node, grid)?;
                 let series = self.vector(&aggregate.inner, grid)?;
                 self.warn_of_quantiles(node.at, &quantiles);
-                Ok(self.quantiles(&series, groups(&series, aggregate), &quantiles, &aggregate.inner))
+                self.quantiles(&series, groups(&series, aggregate), &quantiles, &aggregate.inner)
             }
             _ => {
                 let series = self.vector(&aggregate.inner, grid)?;
@@ -107,11 +107,12 @@ impl Evaluator<'_> {
         groups: Vec<Group>,
         quantiles: &[f64],
         inner: &Node,
-    ) -> Vec<StepSeries> {
+    ) -> Result<Vec<StepSeries>, QueryError> {
         let mut found = Vec::with_capacity(groups.len());
         let mut floats: Vec<f64> = Vec::new();
         let mut is_ignored = false;
         for group in groups {
+            self.hold(quantiles.len())?;
             let mut values = Vec::with_capacity(quantiles.len());
             for (step, q) in quantiles.iter().enumerate() {
                 floats.clear();
@@ -131,7 +132,7 @@ impl Evaluator<'_> {
             self.inform(inner.at, "ignored histogram in quantile aggregation");
         }
         found.retain(|one| one.values.iter().any(Option::is_some));
-        found
+        Ok(found)
     }
 }
 

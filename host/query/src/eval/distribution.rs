@@ -48,7 +48,7 @@ impl Evaluator<'_> {
         let series = self.vector(inner, grid)?;
         self.warn_of_quantiles(quantile.at, &quantiles);
         let all = self.distributions(series, inner.at);
-        Ok(self.estimates(&all, Asked::Quantile(&quantiles), grid, inner.at))
+        self.estimates(&all, Asked::Quantile(&quantiles), grid, inner.at)
     }
 
     /// Several quantiles, each as a series with a label of its own.
@@ -67,7 +67,7 @@ impl Evaluator<'_> {
         for node in quantiles {
             let values = self.scalar(node, grid)?;
             self.warn_of_quantiles(node.at, &values);
-            let of_quantile = self.estimates(&all, Asked::Quantile(&values), grid, inner.at);
+            let of_quantile = self.estimates(&all, Asked::Quantile(&values), grid, inner.at)?;
             // A quantile that changes from step to step is told by the step's own.
             for one in of_quantile {
                 let mut by_value: Vec<(u64, StepSeries)> = Vec::new();
@@ -99,7 +99,7 @@ impl Evaluator<'_> {
         let (from, to) = (self.scalar(lower, grid)?, self.scalar(upper, grid)?);
         let series = self.vector(inner, grid)?;
         let all = self.distributions(series, inner.at);
-        Ok(self.estimates(&all, Asked::Fraction(&from, &to), grid, inner.at))
+        self.estimates(&all, Asked::Fraction(&from, &to), grid, inner.at)
     }
 
     /// Series as histograms: buckets of one are those that differ in `le` only.
@@ -144,10 +144,17 @@ impl Evaluator<'_> {
     }
 
     /// What is asked, of each distribution at each step.
-    fn estimates(&mut self, all: &[Distribution], asked: Asked<'_>, grid: Grid, vector_at: usize) -> Vec<StepSeries> {
+    fn estimates(
+        &mut self,
+        all: &[Distribution],
+        asked: Asked<'_>,
+        grid: Grid,
+        vector_at: usize,
+    ) -> Result<Vec<StepSeries>, QueryError> {
         let mut found = Vec::with_capacity(all.len());
         let mut counts: Vec<(f64, f64)> = Vec::new();
         for one in all {
+            self.hold(grid.len())?;
             let (mut notes, mut is_mixed, mut is_forced) = (Notes::default(), false, false);
             let mut values = Vec::with_capacity(grid.len());
             for step in 0..grid.len() {
@@ -183,7 +190,7 @@ impl Evaluator<'_> {
                 found.push(StepSeries { labels: one.labels.clone(), drops_name: true, values });
             }
         }
-        found
+        Ok(found)
     }
 }
 

@@ -52,6 +52,7 @@ impl Evaluator<'_> {
         };
         let mut chosen = vec![false; series.len()];
         for (step, parameter) in parameter.iter().enumerate() {
+            self.limits.check()?;
             let count = count_of(*parameter)?;
             chosen.iter_mut().for_each(|one| *one = false);
             for group in groups {

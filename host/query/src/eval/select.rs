@@ -17,6 +17,9 @@ use tandem_domain::{
     series::Labels,
 };
 
+/// What a native histogram without buckets takes, in samples of 16 bytes; two buckets are one more.
+const HISTOGRAM_SAMPLES: usize = 10;
+
 /// A series with its latest sample before each step.
 pub(super) type LatestSamples = (Labels, Vec<Option<Sample>>);
 
@@ -72,7 +75,8 @@ impl Evaluator<'_> {
         for set in &selector.sets {
             for series in self.source.select(set, start, end, self.limits.series)? {
                 if selector.sets.len() == 1 || known.insert(series.labels.clone()) {
-                    self.hold(series.at.len() + series.histograms.len())?;
+                    let buckets = series.histograms.iter().map(|(_, one)| HISTOGRAM_SAMPLES + one.buckets() / 2);
+                    self.hold(series.at.len() + buckets.sum::<usize>())?;
                     found.push(series);
                 }
             }
