@@ -10,9 +10,9 @@ use crate::{
     Grid, QueryError,
     labels::{label_text, nameless, signature, with, without},
     language::tree::{Binary, Grouping, Many},
-    value::{Datum, StepSeries, Value, merged},
+    value::{Datum, Places, StepSeries, Value, merged},
 };
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use tandem_domain::series::Labels;
 
 /// What an operator has to tell besides its values.
@@ -136,14 +136,15 @@ impl Matching<'_> {
         let (many, one) = if right_is_many { (&right, &left) } else { (&left, &right) };
         // Whichever side is that of many, the left fill is its.
         let (fill_many, fill_one) = (self.binary.fill_left, self.binary.fill_right);
-        let mut places: HashMap<Labels, usize> = HashMap::new();
+        let mut places = Places::with_capacity(many.len());
         let mut groups: Vec<(Labels, Group<'_>)> = Vec::new();
         let mut group_of = |labels: &Labels, groups: &mut Vec<(Labels, Group<'_>)>| {
             let key = signature(labels, &self.binary.matching);
-            *places.entry(key.clone()).or_insert_with(|| {
+            let place = places.of(&key, groups.len(), |place| &groups[place].0);
+            if place == groups.len() {
                 groups.push((key, Group::default()));
-                groups.len() - 1
-            })
+            }
+            place
         };
         for series in many {
             let place = group_of(&series.labels, &mut groups);

@@ -9,9 +9,8 @@ use crate::{
     labels::{metric_name, with, without},
     language::tree::Node,
     number_text,
-    value::{Datum, StepSeries},
+    value::{Datum, Places, StepSeries},
 };
-use std::collections::HashMap;
 use tandem_domain::{
     histogram::{Estimate, NativeHistogram},
     series::Labels,
@@ -104,16 +103,17 @@ impl Evaluator<'_> {
 
     /// Series as histograms: buckets of one are those that differ in `le` only.
     fn distributions(&mut self, series: Vec<StepSeries>, at: usize) -> Vec<Distribution> {
-        let mut places: HashMap<Labels, usize> = HashMap::new();
+        let mut places = Places::with_capacity(0);
         let mut all: Vec<Distribution> = Vec::new();
         for one in series {
             let has_float = one.values.iter().flatten().any(|value| value.float().is_some());
             let has_histogram = one.values.iter().flatten().any(|value| value.histogram().is_some());
             let mut place = |labels: Labels, drops_name: bool, all: &mut Vec<Distribution>| {
-                *places.entry(labels.clone()).or_insert_with(|| {
+                let place = places.of(&labels, all.len(), |place| &all[place].labels);
+                if place == all.len() {
                     all.push(Distribution { labels, drops_name, buckets: Vec::new(), native: Vec::new() });
-                    all.len() - 1
-                })
+                }
+                place
             };
             if has_histogram {
                 let place = place(one.labels.clone(), one.drops_name, &mut all);

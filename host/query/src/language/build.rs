@@ -69,6 +69,30 @@ fn whole_text(matcher: &Matcher) -> Result<Matcher, QueryError> {
     Ok(Matcher { op, name: matcher.name.clone(), value: matcher.value.clone() })
 }
 
+/// Whether a quoted text is UTF-8 once its escapes of bytes (`\xff`, `\377`) are read.
+fn is_text(quoted: &str) -> bool {
+    let mut bytes = Vec::with_capacity(quoted.len());
+    let mut rest = quoted.as_bytes();
+    if rest.first() == Some(&b'`') {
+        return true;
+    }
+    while let Some((byte, after)) = rest.split_first() {
+        let escaped = |digits: std::ops::Range<usize>, radix: u32| {
+            let digits = std::str::from_utf8(rest.get(digits)?).ok()?;
+            u8::from_str_radix(digits, radix).ok()
+        };
+        let (read, length) = match (byte, after.first()) {
+            (b'\\', Some(b'x')) => (escaped(2..4, 16), 4),
+            (b'\\', Some(b'0'..=b'7')) => (escaped(1..4, 8), 4),
+            (b'\\', Some(_)) => (Some(b'?'), 2),
+            _ => (Some(*byte), 1),
+        };
+        bytes.push(read.unwrap_or(b'?'));
+        rest = &rest[length.min(rest.len())..];
+    }
+    std::str::from_utf8(&bytes).is_ok()
+}
+
 /// The sets of matchers of a selector, of which one must fit.
 pub(crate) fn matchers(selector: &VectorSelector) -> Result<Vec<Vec<Matcher>>, QueryError> {
     let named = selector.name.iter().map(|name| Matcher::new(MatchOp::Equal, METRIC_NAME, name));
@@ -127,7 +151,15 @@ impl<'q> Builder<'q> {
     fn part(&mut self, expr: &Expr) -> Result<Node, QueryError> {
         Ok(match expr {
             Expr::NumberLiteral(number) => Node { at: self.literal(Word::Number), kind: Kind::Number(number.val) },
-            Expr::StringLiteral(text) => Node { at: self.literal(Word::Text), kind: Kind::Text(text.val.clone()) },
+            Expr::StringLiteral(text) => {
+                let at = self.literal(Word::Text);
+                let written = self.next.checked_sub(1).map_or("", |place| self.places[place].word);
+                if !is_text(written) {
+                    // Texts are names and values of labels, and patterns over them, which are UTF-8.
+                    return Err(QueryError::execution(format!("invalid label name {written}")));
+                }
+                Node { at, kind: Kind::Text(text.val.clone()) }
+            }
             Expr::Paren(inner) => {
                 let (at, _) = self.take(|place| place.word == "(");
                 Node { at, ..self.node(&inner.expr)? }
