@@ -25,6 +25,8 @@ pub enum Permission {
     Respond,
     /// Request and abort deployments.
     Deploy,
+    /// Delete series.
+    Delete,
 }
 
 /// Who asks.
@@ -38,8 +40,8 @@ pub struct Principal {
 impl Principal {
     /// The person at this machine, who holds every permission.
     pub fn local_operator() -> Self {
-        use Permission::{Deploy, Ingest, Read, ReadHealth, Respond};
-        Self { name: "local operator".into(), permissions: vec![ReadHealth, Read, Ingest, Respond, Deploy] }
+        use Permission::{Delete, Deploy, Ingest, Read, ReadHealth, Respond};
+        Self { name: "local operator".into(), permissions: vec![ReadHealth, Read, Ingest, Respond, Deploy, Delete] }
     }
 
     /// Whether the principal may do this.

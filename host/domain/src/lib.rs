@@ -3,6 +3,7 @@
 
 pub mod alert;
 pub mod collected;
+pub mod deletion;
 pub mod deployment;
 pub mod destination;
 pub mod drift;

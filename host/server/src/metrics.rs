@@ -41,6 +41,7 @@ impl MetricsPage for OwnMetrics {
             "Samples in memory and not in chunks yet",
             store.head_samples,
         );
+        single(&mut page, "tandem_store_series", "gauge", "Series that are registered", store.series);
         single(&mut page, "tandem_store_file_bytes", "gauge", "Size of the store's file", store.file_bytes);
         single(
             &mut page,

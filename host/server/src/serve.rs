@@ -102,7 +102,8 @@ impl Server {
             Some(store) => store,
             None => {
                 let cache_bytes = usize::try_from(config.limits.store_cache.0).unwrap_or(usize::MAX);
-                Store::open(&config.data, StoreOptions { cache_bytes, ..StoreOptions::default() })?
+                let series = config.limits.series_limits();
+                Store::open(&config.data, StoreOptions { cache_bytes, series, ..StoreOptions::default() })?
             }
         };
         let http: Arc<dyn HttpClient> = Arc::new(EgressClient::default());
@@ -181,7 +182,10 @@ impl Server {
                 catalogue: catalogue.clone(),
                 budget,
             }),
-            sent: Arc::new(SentReceiver::new(store.clone(), clock.clone(), sent_metrics)),
+            sent: Arc::new(
+                SentReceiver::new(store.clone(), clock.clone(), sent_metrics)
+                    .with_label_limits(config.limits.label_limits()),
+            ),
             ingest: IngestBudget::default(),
             store: store.clone(),
             catalogue,

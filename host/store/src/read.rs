@@ -217,7 +217,9 @@ impl ReadTx {
     /// # Errors
     /// As [`ReadTx::get`].
     pub fn points(&self, series: SeriesId, start: Timestamp, end: Timestamp) -> Result<Points, ReadError> {
-        series::points(self, &self.head, series, start, end)
+        let mut points = series::points(self, &self.head, series, start, end)?;
+        self.without_deleted(series, &mut points);
+        Ok(points)
     }
 
     /// The newest sample of a series that arrived since it was last flushed, if any.
@@ -225,7 +227,7 @@ impl ReadTx {
     /// # Errors
     /// As [`ReadTx::get`].
     pub fn latest(&self, series: SeriesId) -> Result<Option<(Timestamp, f64)>, ReadError> {
-        Ok(self.head.latest(series))
+        Ok(self.head.latest(series).filter(|(at, _)| !self.is_deleted(series, *at)))
     }
 
     /// Sample batches in the order of arrival with a sequence number above `after`, until `max_samples` are reached (at least

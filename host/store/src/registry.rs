@@ -5,7 +5,9 @@ use crate::{
     ReadError, ReadTx, WriteError, WriteTx, envelope,
     error::storage,
     index::{IndexStatistics, Kind, LabelFilter, LabelIndex, TimeRange, presence},
+    limits::{Counts, SeriesRefusal},
     read::table_name,
+    removal::{self, Stretches},
     series,
 };
 use parking_lot::RwLock;
@@ -49,28 +51,82 @@ pub(crate) struct RegistryChanges {
     /// Registered or described anew.
     series: BTreeMap<SeriesId, Series>,
     removed: HashSet<SeriesId>,
+    revived: HashSet<SeriesId>,
+    /// Times whose samples are deleted, whole for each series named.
+    pub buried: BTreeMap<SeriesId, Stretches>,
     present: Vec<(Kind, i64, RoaringTreemap)>,
     dropped_windows: Vec<(Kind, i64)>,
     /// New or newly described series by target: the first, and how many.
     told: BTreeMap<TargetKey, (SeriesId, u64)>,
+    added: Added,
+}
+
+/// How many series were registered.
+#[derive(Debug, Default)]
+struct Added {
+    total: u64,
+    by_target: HashMap<TargetKey, u64>,
+    by_metric: HashMap<String, u64>,
+}
+
+impl Added {
+    fn count(&mut self, series: &Series) {
+        self.total += 1;
+        *self.by_target.entry(series.target.clone()).or_default() += 1;
+        *self.by_metric.entry(series.description.metric.clone()).or_default() += 1;
+    }
+
+    fn extend(&mut self, later: Self) {
+        self.total += later.total;
+        later.by_target.into_iter().for_each(|(target, count)| *self.by_target.entry(target).or_default() += count);
+        later.by_metric.into_iter().for_each(|(metric, count)| *self.by_metric.entry(metric).or_default() += count);
+    }
 }
 
 impl RegistryChanges {
     /// Joins what a later change did.
     pub(crate) fn extend(&mut self, later: Self) {
-        for id in &later.removed {
-            self.series.remove(id);
+        later.removed.iter().for_each(|id| self.forget(*id));
+        for id in &later.revived {
+            self.removed.remove(id);
         }
-        self.by_identity.retain(|_, id| !later.removed.contains(id));
+        self.revived.extend(later.revived);
+        self.buried.extend(later.buried);
         self.by_identity.extend(later.by_identity);
         self.series.extend(later.series);
-        self.removed.extend(later.removed);
         self.present.extend(later.present);
+        self.added.extend(later.added);
         self.dropped_windows.extend(later.dropped_windows);
     }
 
+    /// Notes that a series is removed.
+    pub(crate) fn forget(&mut self, id: SeriesId) {
+        if let Some(series) = self.series.remove(&id) {
+            self.by_identity.remove(&identity(&series.target, &series.description));
+        }
+        self.revived.remove(&id);
+        self.removed.insert(id);
+    }
+
+    /// Whether any series is removed.
+    pub(crate) fn has_removed(&self) -> bool {
+        !self.removed.is_empty()
+    }
+
+    /// Whether a series is removed, if anything became of it.
+    pub(crate) fn is_removed(&self, id: SeriesId) -> Option<bool> {
+        if self.removed.contains(&id) {
+            return Some(true);
+        }
+        self.revived.contains(&id).then_some(false)
+    }
+
     fn is_empty(&self) -> bool {
-        self.series.is_empty() && self.removed.is_empty() && self.present.is_empty() && self.dropped_windows.is_empty()
+        self.series.is_empty()
+            && self.removed.is_empty()
+            && self.present.is_empty()
+            && self.buried.is_empty()
+            && self.dropped_windows.is_empty()
     }
 
     /// Brings the index to what was committed.
@@ -82,6 +138,10 @@ impl RegistryChanges {
         for id in &self.removed {
             index.remove(*id);
         }
+        if !self.removed.is_empty() {
+            index.note_removed(&self.removed.iter().map(|id| id.0).collect());
+        }
+        self.buried.into_iter().for_each(|(id, stretches)| index.bury(id, stretches));
         self.series.values().for_each(|series| index.insert(series));
         self.present.iter().for_each(|(kind, window, series)| index.presence_mut(*kind).add(*window, series));
         self.dropped_windows.iter().for_each(|(kind, window)| index.presence_mut(*kind).drop_window(*window));
@@ -120,11 +180,12 @@ pub(crate) fn load(read: &ReadTx, index: &RwLock<LabelIndex>) -> Result<(), Read
             index.presence_mut(kind).set(presence::window_of_key(&key)?, presence::from_bytes(&bytes)?);
         }
     }
-    Ok(())
+    removal::load(read, &mut index)
 }
 
 impl WriteTx<'_> {
-    /// The number of a series, registering it when it is new. New ones are told in the log [`NewSeries`].
+    /// The number of a series, registering it when it is new, however many there are: for the host's own series. New ones are
+    /// told in the log [`NewSeries`].
     ///
     /// # Errors
     /// As [`WriteTx::get`].
@@ -134,13 +195,56 @@ impl WriteTx<'_> {
         description: &SeriesDescription,
     ) -> Result<SeriesId, WriteError> {
         let identity = identity(target, description);
-        if let Some(id) = self.registered(&identity, target, description) {
-            self.describe_anew(id, description)?;
-            return Ok(id);
+        match self.registered(&identity, target, description) {
+            Some(id) => self.describe_anew(id, description).map(|()| id),
+            None => self.register_new(identity, target, description),
         }
+    }
+
+    /// The number of a series, registering it when it is new and there may be one more: for what comes in by the doors. A
+    /// refusal costs nothing else of the change.
+    ///
+    /// # Errors
+    /// As [`WriteTx::get`].
+    pub fn admit_series(
+        &mut self,
+        target: &TargetKey,
+        description: &SeriesDescription,
+    ) -> Result<Result<SeriesId, SeriesRefusal>, WriteError> {
+        let identity = identity(target, description);
+        if let Some(id) = self.registered(&identity, target, description) {
+            return self.describe_anew(id, description).map(|()| Ok(id));
+        }
+        match self.context.limits.refuse(&self.counts(target, &description.metric)) {
+            Some(refusal) => Ok(Err(refusal)),
+            None => self.register_new(identity, target, description).map(Ok),
+        }
+    }
+
+    /// How many series there would be after the commit, but for those that it removes.
+    fn counts(&self, target: &TargetKey, metric: &str) -> Counts {
+        let (own, earlier) = (&self.registry.added, &self.context.earlier.added);
+        let of_target = |added: &Added| added.by_target.get(target).copied().unwrap_or(0);
+        let of_metric = |added: &Added| added.by_metric.get(metric).copied().unwrap_or(0);
+        let index = self.context.index.read();
+        Counts {
+            total: index.len() + own.total + earlier.total,
+            of_target: index.count_of_target(target) + of_target(own) + of_target(earlier),
+            of_metric: index.count_of_metric(metric) + of_metric(own) + of_metric(earlier),
+        }
+    }
+
+    fn register_new(
+        &mut self,
+        identity: Vec<u8>,
+        target: &TargetKey,
+        description: &SeriesDescription,
+    ) -> Result<SeriesId, WriteError> {
         let id = SeriesId(self.next_id("series")?);
+        let series = Series { id, target: target.clone(), description: description.clone() };
         self.registry.by_identity.insert(identity, id);
-        self.keep_series(Series { id, target: target.clone(), description: description.clone() })?;
+        self.registry.added.count(&series);
+        self.keep_series(series)?;
         Ok(id)
     }
 
@@ -152,10 +256,22 @@ impl WriteTx<'_> {
         });
         found.copied().or_else(|| {
             let found = self.context.index.read().find(target, description);
-            let removed =
-                |id: &SeriesId| self.registry.removed.contains(id) || self.context.earlier.removed.contains(id);
-            found.filter(|id| !removed(id))
+            let of_commit = |id: SeriesId| self.registry.is_removed(id).or_else(|| self.context.earlier.is_removed(id));
+            found.filter(|id| of_commit(*id) != Some(true))
         })
+    }
+
+    /// The number of a series as it is registered now.
+    pub(crate) fn registered_as(&self, series: &Series) -> Option<SeriesId> {
+        self.registered(&identity(&series.target, &series.description), &series.target, &series.description)
+    }
+
+    /// Registers a series again under the number that it had.
+    pub(crate) fn bring_back(&mut self, series: Series) -> Result<(), WriteError> {
+        self.registry.removed.remove(&series.id);
+        self.registry.revived.insert(series.id);
+        self.registry.by_identity.insert(identity(&series.target, &series.description), series.id);
+        self.keep_series(series)
     }
 
     fn keep_series(&mut self, series: Series) -> Result<(), WriteError> {

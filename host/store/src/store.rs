@@ -6,7 +6,9 @@ use crate::{
     file::Place,
     histograms,
     index::LabelIndex,
+    limits::SeriesLimits,
     registry,
+    removal::{self, Silent},
     series::{self, Epochs, Head},
     writer::{self, Change, TypedChange},
 };
@@ -34,11 +36,13 @@ pub struct StoreOptions {
     pub cache_bytes: usize,
     /// How long samples are kept, in milliseconds.
     pub retention_millis: i64,
+    /// How many series there may be.
+    pub series: SeriesLimits,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { cache_bytes: 32 << 20, retention_millis: DEFAULT_RETENTION_MILLIS }
+        Self { cache_bytes: 32 << 20, retention_millis: DEFAULT_RETENTION_MILLIS, series: SeriesLimits::default() }
     }
 }
 
@@ -67,6 +71,7 @@ pub(crate) struct Shared {
     database: RwLock<Option<Arc<Database>>>,
     head: Arc<Head>,
     index: Arc<RwLock<LabelIndex>>,
+    silent: Silent,
     epochs: Arc<Epochs>,
     commits: AtomicU64,
     changes: AtomicU64,
@@ -88,6 +93,10 @@ impl Shared {
 
     pub(crate) fn index(&self) -> &RwLock<LabelIndex> {
         &self.index
+    }
+
+    pub(crate) fn series_limits(&self) -> SeriesLimits {
+        self.options.series
     }
 
     pub(crate) fn committed(&self) {
@@ -146,6 +155,7 @@ impl Store {
             database: RwLock::new(Some(Arc::new(database))),
             head: Arc::new(Head::default()),
             index: Arc::default(),
+            silent: Silent::default(),
             epochs: Arc::new(Epochs::default()),
             commits: AtomicU64::new(0),
             changes: AtomicU64::new(0),
@@ -213,11 +223,20 @@ impl Store {
     pub async fn maintain(&self, now: Timestamp) -> Result<(), WriteError> {
         let oldest_kept = now.plus_millis(-self.shared.options.retention_millis);
         series::maintain(self, &self.shared.head, &self.shared.epochs, now, oldest_kept).await?;
-        histograms::maintain(self, now, oldest_kept).await
+        histograms::maintain(self, now, oldest_kept).await?;
+        removal::maintain(self, now, oldest_kept).await
     }
 
     pub(crate) fn index(&self) -> &RwLock<LabelIndex> {
         &self.shared.index
+    }
+
+    pub(crate) fn head(&self) -> &Head {
+        &self.shared.head
+    }
+
+    pub(crate) fn silent(&self) -> &Silent {
+        &self.shared.silent
     }
 
     /// What the store has done, and how big it is.

@@ -5,6 +5,7 @@ use crate::{
     TableKey, WriteError, envelope,
     error::{storage, write_storage},
     index::LabelIndex,
+    limits::SeriesLimits,
     read::{self, ByteBounds, CURSORS, Entries, SEQUENCES, byte_bounds, log_name, number, raw, table_name},
     registry::RegistryChanges,
     series,
@@ -35,6 +36,8 @@ pub(crate) struct Context<'t> {
     pub index: &'t RwLock<LabelIndex>,
     /// What earlier changes of the commit did to it.
     pub earlier: &'t RegistryChanges,
+    /// How many series there may be.
+    pub limits: SeriesLimits,
 }
 
 /// What a change leaves for memory when its commit is durable.
@@ -221,6 +224,8 @@ impl<'t> WriteTx<'t> {
         if batch.is_empty() {
             return Ok(());
         }
+        let revived = self.with_living(batch)?;
+        let batch = revived.as_ref().unwrap_or(batch);
         let bytes = series::encode_batch(batch).map_err(WriteError::Refused)?;
         let sequence = self.next_id(series::SAMPLES)?;
         self.raw_put(series::SAMPLES, sequence.to_bytes(), Some(bytes));

@@ -91,7 +91,10 @@ fn commit(shared: &Arc<Shared>, group: &mut [Box<dyn Change>]) -> Result<(), Wri
     let mut samples: Vec<(u64, SampleBatch)> = Vec::new();
     let mut registry = RegistryChanges::default();
     for change in group {
-        let mut staged = WriteTx::new(&transaction, Context { index: shared.index(), earlier: &registry });
+        let mut staged = WriteTx::new(
+            &transaction,
+            Context { index: shared.index(), earlier: &registry, limits: shared.series_limits() },
+        );
         if change.run(&mut staged) {
             let applied = staged.apply()?;
             samples.extend(applied.samples);

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 use tandem_domain::{
-    series::{Labels, MetricType, Series, SeriesDescription, SeriesId},
+    Timestamp,
+    series::{Labels, MetricType, SampleBatch, Series, SeriesDescription, SeriesId},
     target::TargetKey,
 };
 use tandem_store::{
@@ -123,6 +124,56 @@ async fn a_power_cut_at_any_sync_leaves_registry_and_records_alike() {
         disk.restore_power();
         let found = check_whole(&open(&disk));
         assert!(acknowledged.is_subset(&found), "{acknowledged:?} were acknowledged, and {found:?} are there");
+    }
+}
+
+#[tokio::test]
+async fn a_series_is_found_in_the_time_of_its_samples_before_and_after_a_flush_and_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut store = Store::open(folder.path(), StoreOptions::default()).expect("opens");
+    let hour = 3_600_000;
+    store
+        .write(move |tx| {
+            let mut batch = SampleBatch::default();
+            for number in 0..2i64 {
+                let id = tx.register_series(&target(1), &description("m", number as u64))?;
+                (0..10).for_each(|step| batch.push(id, Timestamp(number * 10 * hour + step * 60_000), 1.0));
+            }
+            tx.append_samples(&batch).map(drop)
+        })
+        .await
+        .expect("writes");
+    for round in 0..3 {
+        let found = |start: i64, end: i64| {
+            let range = Some((Timestamp(start), Timestamp(end)));
+            let read = store.read().expect("reads");
+            read.select_series(&LabelFilter { range, ..LabelFilter::default() })
+                .into_iter()
+                .map(|id| id.0)
+                .collect::<Vec<_>>()
+        };
+        let expected: [(i64, i64, Vec<u64>); 4] = [
+            (0, hour, vec![1]),
+            (10 * hour, 11 * hour, vec![2]),
+            (0, 11 * hour, vec![1, 2]),
+            (5 * hour, 6 * hour, vec![]),
+        ];
+        for (start, end, ids) in expected {
+            assert_eq!(found(start, end), ids, "from {start} to {end} in round {round}");
+        }
+        for _ in 0..3 {
+            store.maintain(Timestamp(30 * hour)).await.expect("maintains");
+        }
+        if round == 1 {
+            drop(store);
+            store = loop {
+                // The writer thread lets go of the file a moment after the last handle is gone.
+                match Store::open(folder.path(), StoreOptions::default()) {
+                    Ok(store) => break store,
+                    Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+                }
+            };
+        }
     }
 }
 

@@ -33,6 +33,12 @@ pub enum Reason {
     BadTime,
     /// An increment without what it adds to, or older than that.
     OutOfOrder,
+    /// There are as many series as there may be.
+    TooManySeries,
+    /// Its target has as many series as it may.
+    TooManySeriesOfTarget,
+    /// Its metric has as many series as it may.
+    TooManySeriesOfMetric,
     /// It lies further in the future than clocks differ.
     TooNew,
     /// It lies further in the past than is taken.
@@ -55,6 +61,9 @@ impl Reason {
             Self::Unsupported => "unsupported",
             Self::BadTime => "bad_time",
             Self::OutOfOrder => "out_of_order",
+            Self::TooManySeries => "too_many_series",
+            Self::TooManySeriesOfTarget => "too_many_series_of_target",
+            Self::TooManySeriesOfMetric => "too_many_series_of_metric",
             Self::TooNew => "too_new",
             Self::TooOld => "too_old",
         }

@@ -54,7 +54,7 @@ struct Document;
 
 /// The routes under `/` with their permissions.
 fn table() -> OpenApiRouter<ApiState> {
-    use Permission::{Deploy, Ingest, Read, ReadHealth, Respond};
+    use Permission::{Delete, Deploy, Ingest, Read, ReadHealth, Respond};
     let guarded = |permission: Permission, route: UtoipaMethodRouter<ApiState>| {
         route.layer(middleware::from_fn_with_state(permission, access::require))
     };
@@ -99,6 +99,7 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(guarded(Read, routes!(prometheus::series::labels, prometheus::series::post_labels)))
         .routes(guarded(Read, routes!(prometheus::series::label_values)))
         .routes(guarded(Read, routes!(prometheus::series::statistics)))
+        .routes(guarded(Delete, routes!(prometheus::admin::delete_series, prometheus::admin::put_delete_series)))
         .routes(guarded(Read, routes!(prometheus::status::build_info)))
         .routes(guarded(Ingest, routes!(senders::remote_write)))
         .routes(guarded(Ingest, routes!(senders::otlp_metrics)))

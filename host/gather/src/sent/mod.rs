@@ -102,7 +102,32 @@ pub struct SentReceiver {
     metrics: Arc<SentMetrics>,
 }
 
+/// What the operator says of the labels of series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LabelLimits {
+    /// Labels of one series.
+    pub labels: usize,
+    /// Bytes of a metric's or label's name.
+    pub name_bytes: usize,
+    /// Bytes of a label's value.
+    pub value_bytes: usize,
+}
+
+impl Default for LabelLimits {
+    fn default() -> Self {
+        let WireLimits { labels, name_bytes, value_bytes, .. } = WireLimits::default();
+        Self { labels, name_bytes, value_bytes }
+    }
+}
+
 impl SentReceiver {
+    /// With other limits for labels.
+    #[must_use]
+    pub fn with_label_limits(self, labels: LabelLimits) -> Self {
+        let LabelLimits { labels, name_bytes, value_bytes } = labels;
+        Self { limits: WireLimits { labels, name_bytes, value_bytes, ..self.limits }, ..self }
+    }
+
     /// A receiver that knows no series yet.
     pub fn new(store: Store, clock: Arc<dyn Clock>, metrics: Arc<SentMetrics>) -> Self {
         Self {

@@ -4,14 +4,14 @@
 use super::{SentReceiver, of_sender};
 use crate::{intake, limits};
 use parking_lot::{Mutex, RwLock};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tandem_domain::{
     Timestamp,
     histogram::NativeHistogram,
     series::{HistogramBatch, Labels, MetricType, SampleBatch, SeriesDescription, SeriesId},
     target::{Door, TargetInfo, TargetKey, TargetStatus},
 };
-use tandem_store::{WriteError, WriteTx};
+use tandem_store::{SeriesRefusal, WriteError, WriteTx};
 use tandem_wire::{
     rejected::{Reason, Rejections},
     series_key::{KeyMap, SeriesKey},
@@ -180,6 +180,34 @@ impl Settled {
     }
 }
 
+/// What became of a newcomer.
+struct Met {
+    key: SeriesKey,
+    id: Result<SeriesId, SeriesRefusal>,
+    sender: u32,
+}
+
+/// Items lost for each reason why a series was refused.
+#[derive(Default)]
+struct Refused(BTreeMap<SeriesRefusal, Kept>);
+
+impl Refused {
+    /// Notes the refusals, and answers how much was kept of `kept` then.
+    fn told(self, mut kept: Kept, rejections: &mut Rejections) -> Kept {
+        for (refusal, lost) in self.0 {
+            let reason = match refusal {
+                SeriesRefusal::Total(_) => Reason::TooManySeries,
+                SeriesRefusal::Target(_) => Reason::TooManySeriesOfTarget,
+                SeriesRefusal::Metric(_) => Reason::TooManySeriesOfMetric,
+            };
+            rejections.note(reason, lost.samples + lost.histograms, || format!("a new series is refused: {refusal}"));
+            kept.samples -= lost.samples;
+            kept.histograms -= lost.histograms;
+        }
+        kept
+    }
+}
+
 /// The moments that are taken.
 struct Bounds {
     now: Timestamp,
@@ -320,10 +348,13 @@ impl KnownSeries {
         due
     }
 
-    fn remember(&self, met: Vec<(SeriesKey, SeriesId, u32)>) {
+    /// Keeps the numbers of those that were registered.
+    fn remember(&self, met: Vec<Met>) {
         let mut ids = self.ids.write();
-        for (key, id, sender) in met {
-            if ids.len() < MAX_KNOWN_SERIES {
+        for Met { key, id, sender } in met {
+            if let Ok(id) = id
+                && ids.len() < MAX_KNOWN_SERIES
+            {
                 ids.insert(key, (id, sender));
             }
         }
@@ -370,7 +401,7 @@ impl SentReceiver {
         }
         let tell = self.known.to_tell(&settled.senders, now);
         let newcomers = body.newcomers;
-        let met = self
+        let (met, refused) = self
             .store
             .write(move |tx| {
                 let mut met = Vec::with_capacity(newcomers.len());
@@ -381,21 +412,30 @@ impl SentReceiver {
                     }
                 }
                 for (newcomer, sender) in newcomers.iter().zip(numbers) {
-                    met.push((newcomer.key, tx.register_series(&newcomer.target, &newcomer.series)?, sender));
+                    let id = tx.admit_series(&newcomer.target, &newcomer.series)?;
+                    met.push(Met { key: newcomer.key, id, sender });
                 }
                 let Settled { mut batch, mut histograms, of_newcomers, histograms_of_newcomers, .. } = settled;
+                let mut refused = Refused::default();
                 for (place, at, value) in of_newcomers {
-                    batch.push(met[place].1, at, value);
+                    match met[place].id {
+                        Ok(id) => batch.push(id, at, value),
+                        Err(refusal) => refused.0.entry(refusal).or_default().samples += 1,
+                    }
                 }
                 for (place, at, histogram) in histograms_of_newcomers {
-                    histograms.push(met[place].1, at, histogram);
+                    match met[place].id {
+                        Ok(id) => histograms.push(id, at, histogram),
+                        Err(refusal) => refused.0.entry(refusal).or_default().histograms += 1,
+                    }
                 }
                 tx.append_samples(&batch)?;
                 tx.append_histograms(&histograms)?;
-                Ok(met)
+                Ok((met, refused))
             })
             .await?;
         self.known.remember(met);
+        let kept = refused.told(kept, rejections);
         self.metrics.taken(door, kept.samples + kept.histograms, rejections);
         Ok(kept)
     }

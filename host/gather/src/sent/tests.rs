@@ -29,8 +29,12 @@ struct Scene {
 }
 
 fn scene(now: i64) -> Scene {
+    scene_of(now, StoreOptions::default())
+}
+
+fn scene_of(now: i64, options: StoreOptions) -> Scene {
     let folder = tempfile::tempdir().expect("a folder");
-    let store = Store::open(folder.path(), StoreOptions::default()).expect("a store");
+    let store = Store::open(folder.path(), options).expect("a store");
     let receiver = SentReceiver::new(store.clone(), Arc::new(Fixed(now)), Arc::default());
     Scene { receiver, store, _folder: folder }
 }
@@ -133,6 +137,33 @@ async fn increments_are_added_up_and_the_resource_is_the_target() {
     assert_eq!(requests.description.metric_type, MetricType::Counter);
     let status = scene.store.read().expect("a snapshot").get::<TargetStatus>(&("chat".into(), "chat-0".into()));
     assert_eq!(status.expect("read").expect("told").info.labels.get("host_name"), Some("n1"));
+}
+
+#[tokio::test]
+async fn series_beyond_a_limit_are_refused_by_name_and_the_rest_of_the_body_is_kept() {
+    let limits = tandem_store::SeriesLimits { total: 4, per_target: 2, per_metric: 3 };
+    let scene = scene_of(NOW, StoreOptions { series: limits, ..StoreOptions::default() });
+    let of =
+        |metric: &'static str, instance: &'static str| [("__name__", metric), ("instance", instance), ("job", "j")];
+    let all = [
+        (of("a", "1"), true),
+        (of("b", "1"), true),
+        (of("c", "1"), false), // of target
+        (of("a", "2"), true),
+        (of("a", "3"), true),
+        (of("a", "4"), false), // in total
+    ];
+    let at = [Timestamp(NOW)];
+    let body: Vec<_> = all.iter().map(|(labels, _)| outgoing(labels, &at, &[1.0])).collect();
+    for reasons in ["too_many_series 1, too_many_series_of_target 1", "too_many_series 2"] {
+        let done = write(&scene, Protocol::V2, &body).await;
+        assert_eq!((done.written.samples, done.rejections.total()), (4, 2));
+        let told = done.rejections.sentence().expect("told");
+        assert!(told.contains(reasons), "{told}");
+        assert!(told.contains("raise limits.series"), "{told}");
+    }
+    assert_eq!(scene.series().len(), 4);
+    assert_eq!(scene.receiver.metrics.rejected().get("too_many_series"), Some(&3));
 }
 
 fn native(counts: &[f64]) -> NativeHistogram {

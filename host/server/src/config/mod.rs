@@ -13,6 +13,9 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
 };
+use tandem_gather::sent::LabelLimits;
+use tandem_store::SeriesLimits;
+use tandem_wire::limits::WireLimits;
 
 /// The whole configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -60,6 +63,9 @@ impl Default for Config {
     }
 }
 
+/// Most labels of a series that can be asked for: beyond it lookups by label are no longer cheap.
+const MAX_LABELS: usize = 1_024;
+
 /// Limits of the whole server.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -68,11 +74,73 @@ pub struct LimitsConfig {
     pub plugin_memory: Bytes,
     /// The store's page cache.
     pub store_cache: Bytes,
+    /// Series at a time; new ones beyond it are refused.
+    pub series: u64,
+    /// Series of one target.
+    pub series_per_target: u64,
+    /// Series of one metric, over all targets; as many as there may be in total when it is not given.
+    pub series_per_metric: Option<u64>,
+    /// Labels of a series that is sent.
+    pub labels_per_series: usize,
+    /// Longest name of a label or metric of a series that is sent, in bytes.
+    pub label_name_bytes: usize,
+    /// Longest value of a label of a series that is sent, in bytes.
+    pub label_value_bytes: usize,
 }
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { plugin_memory: Bytes(2 << 30), store_cache: Bytes(32 << 20) }
+        let (series, labels) = (SeriesLimits::default(), LabelLimits::default());
+        Self {
+            plugin_memory: Bytes(2 << 30),
+            store_cache: Bytes(32 << 20),
+            series: series.total,
+            series_per_target: series.per_target,
+            series_per_metric: None,
+            labels_per_series: labels.labels,
+            label_name_bytes: labels.name_bytes,
+            label_value_bytes: labels.value_bytes,
+        }
+    }
+}
+
+impl LimitsConfig {
+    /// For the store.
+    pub fn series_limits(&self) -> SeriesLimits {
+        let per_metric = self.series_per_metric.unwrap_or(self.series);
+        SeriesLimits { total: self.series, per_target: self.series_per_target, per_metric }
+    }
+
+    /// For the doors of senders.
+    pub fn label_limits(&self) -> LabelLimits {
+        LabelLimits {
+            labels: self.labels_per_series,
+            name_bytes: self.label_name_bytes,
+            value_bytes: self.label_value_bytes,
+        }
+    }
+
+    /// Checks what the shapes alone do not say.
+    ///
+    /// # Errors
+    /// Names the key, and says in words what to do.
+    fn validate(&self) -> Result<(), (String, String)> {
+        let most = WireLimits::default();
+        let per_metric = self.series_per_metric.unwrap_or(1);
+        let counts =
+            [("series", self.series), ("series_per_target", self.series_per_target), ("series_per_metric", per_metric)];
+        if let Some((key, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
+            return Err((format!("limits.{key}"), "0 would refuse every series; give a number from 1".into()));
+        }
+        let labels = [
+            ("labels_per_series", self.labels_per_series, MAX_LABELS),
+            ("label_name_bytes", self.label_name_bytes, most.label_bytes),
+            ("label_value_bytes", self.label_value_bytes, most.label_bytes),
+        ];
+        match labels.into_iter().find(|(_, given, most)| !(1..=*most).contains(given)) {
+            Some((key, _, most)) => Err((format!("limits.{key}"), format!("give a number from 1 to {most}"))),
+            None => Ok(()),
+        }
     }
 }
 
@@ -141,6 +209,7 @@ impl Config {
         for (index, relation) in self.relation.iter().enumerate() {
             relation.validate().map_err(|problem| (format!("relation.{index}"), problem))?;
         }
+        self.limits.validate()?;
         self.aiops.validate().map_err(|problem| ("aiops".into(), problem))?;
         self.mlops.validate().map_err(|problem| ("mlops".into(), problem))?;
         Ok(())

@@ -37,3 +37,15 @@ fn a_wrong_value_names_line_and_remedy() {
     let said = problem("listen = \"0.0.0.0:8420\"\n");
     assert!(said.starts_with("tandem.toml:1: listen:") && said.contains("127.0.0.1:8420"), "{said}");
 }
+
+#[test]
+fn limits_of_series_are_read_and_held_to_sense() {
+    let config = Config::parse(Path::new("t"), "[limits]\nseries = 100\nlabels_per_series = 20\n").expect("fine");
+    let limits = config.limits.series_limits();
+    assert_eq!((limits.total, limits.per_target, limits.per_metric), (100, 500_000, 100));
+    assert_eq!(config.limits.label_limits().labels, 20);
+    let said = problem("[limits]\nseries_per_target = 0\n");
+    assert!(said.contains("limits.series_per_target") && said.contains("give a number from 1"), "{said}");
+    let said = problem("[limits]\nlabels_per_series = 100000\n");
+    assert!(said.contains("from 1 to 1024"), "{said}");
+}

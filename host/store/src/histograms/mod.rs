@@ -58,6 +58,8 @@ impl WriteTx<'_> {
         if batch.at.len() != batch.series.len() || batch.histogram.len() != batch.series.len() {
             return Err(WriteError::Refused("the columns of a batch of histograms differ in length".into()));
         }
+        let living = self.with_living_histograms(batch)?;
+        let batch = living.as_ref().unwrap_or(batch);
         let mut present: BTreeMap<i64, RoaringTreemap> = BTreeMap::new();
         for ((series, at), histogram) in batch.series.iter().zip(&batch.at).zip(&batch.histogram) {
             let window = window_of(at.0);
@@ -98,7 +100,10 @@ impl ReadTx {
                 found.insert(parts_of(&key)?.1, histogram);
             }
         }
-        let inside = found.into_iter().filter(|(at, _)| start.0 <= *at && *at <= end.0);
+        let index = self.index.read();
+        let deleted = index.buried(series);
+        let is_deleted = |at: i64| deleted.is_some_and(|stretches| stretches.contains(at));
+        let inside = found.into_iter().filter(|(at, _)| start.0 <= *at && *at <= end.0 && !is_deleted(*at));
         Ok(inside.map(|(at, histogram)| (Timestamp(at), histogram)).collect())
     }
 }

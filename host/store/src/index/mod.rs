@@ -16,9 +16,10 @@ pub(crate) use presence::{Kind, Presence};
 pub use select::{LabelFilter, TimeRange};
 pub use statistics::{IndexStatistics, TopEntry};
 
+use crate::removal::Stretches;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use postings::LabelValues;
-use roaring::RoaringBitmap;
+use roaring::{RoaringBitmap, RoaringTreemap};
 use std::hash::{BuildHasher, Hash, Hasher};
 use symbols::{Symbol, Symbols};
 use tandem_domain::{
@@ -76,6 +77,8 @@ pub(crate) struct LabelIndex {
     all: RoaringBitmap,
     floats: Presence,
     histograms: Presence,
+    buried: HashMap<SeriesId, Stretches>,
+    removed: RoaringTreemap,
 }
 
 impl Default for LabelIndex {
@@ -101,6 +104,8 @@ impl Default for LabelIndex {
             all: RoaringBitmap::new(),
             floats: Presence::default(),
             histograms: Presence::default(),
+            buried: HashMap::new(),
+            removed: RoaringTreemap::new(),
         }
     }
 }
@@ -138,6 +143,42 @@ impl LabelIndex {
         }
     }
 
+    /// Sets the times whose samples of a series are deleted; none takes them away.
+    pub(crate) fn bury(&mut self, id: SeriesId, stretches: Stretches) {
+        if stretches == Stretches::default() {
+            self.buried.remove(&id);
+        } else {
+            self.buried.insert(id, stretches);
+        }
+    }
+
+    /// The times whose samples of a series are deleted.
+    pub(crate) fn buried(&self, id: SeriesId) -> Option<&Stretches> {
+        self.buried.get(&id)
+    }
+
+    /// All that is deleted.
+    pub(crate) fn all_buried(&self) -> impl Iterator<Item = (SeriesId, &Stretches)> {
+        self.buried.iter().map(|(id, stretches)| (*id, stretches))
+    }
+
+    /// Whether any series was removed since the server started.
+    pub(crate) fn has_removed(&self) -> bool {
+        !self.removed.is_empty()
+    }
+
+    /// Whether a series was removed since the server started, and is not back.
+    pub(crate) fn is_removed(&self, id: SeriesId) -> bool {
+        self.removed.contains(id.0)
+    }
+
+    /// Notes series that were removed.
+    pub(crate) fn note_removed(&mut self, ids: &RoaringTreemap) {
+        self.removed |= ids;
+        self.floats.forget(ids);
+        self.histograms.forget(ids);
+    }
+
     fn entry(&self, place: u32) -> Option<&Entry> {
         self.entries.get(place as usize)?.as_ref()
     }
@@ -172,6 +213,18 @@ impl LabelIndex {
     /// Whether type and unit of a series are these.
     pub(crate) fn is_described(&self, id: SeriesId, metric_type: MetricType, unit: &str) -> bool {
         self.entry_of(id).is_some_and(|entry| entry.metric_type == metric_type && self.symbols.text(entry.unit) == unit)
+    }
+
+    /// How many series a target has.
+    pub(crate) fn count_of_target(&self, target: &TargetKey) -> u64 {
+        self.target_named(target).map_or(0, |target| target.series.len())
+    }
+
+    /// How many series a metric has.
+    pub(crate) fn count_of_metric(&self, metric: &str) -> u64 {
+        let values = self.names.get(&self.known.metric);
+        let posting = values.zip(self.symbols.find(metric)).and_then(|(values, value)| values.posting(value));
+        posting.map_or(0, postings::Posting::len)
     }
 
     fn target_named(&self, target: &TargetKey) -> Option<&Target> {
@@ -227,6 +280,7 @@ impl LabelIndex {
             self.describe_anew(place, &series.description);
             return;
         }
+        self.removed.remove(series.id.0);
         let place = self.free.pop().unwrap_or_else(|| {
             self.entries.push(None);
             (self.entries.len() - 1) as u32

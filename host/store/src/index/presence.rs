@@ -91,6 +91,11 @@ impl Presence {
         meeting.map(|(window, series)| (*window, series))
     }
 
+    /// Forgets series everywhere.
+    pub(crate) fn forget(&mut self, series: &RoaringTreemap) {
+        self.windows.values_mut().for_each(|window| *window -= series);
+    }
+
     /// Forgets a window.
     pub(crate) fn drop_window(&mut self, window: i64) {
         self.windows.remove(&window);

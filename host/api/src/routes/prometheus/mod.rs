@@ -1,5 +1,6 @@
 //! Queries as Prometheus' own HTTP API takes and answers them, so that Grafana and promtool work unchanged.
 
+pub(super) mod admin;
 mod answer;
 mod parameters;
 pub(super) mod query;
