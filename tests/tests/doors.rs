@@ -91,7 +91,7 @@ async fn meaning(base: &str) -> Option<Meaning> {
             (text(&one["metric"]), format!("{} {} {}", meaning["name"], meaning["unit"], meaning["entity"]))
         })
         .collect();
-    (entities.contains(&format!("gpu:{GPU}")) && series.len() >= 2).then_some(Meaning { entities, relations, series })
+    (entities.contains(&format!("gpu:{GPU}")) && series.len() >= 3).then_some(Meaning { entities, relations, series })
 }
 
 /// The meaning, once it has not changed for a while.
@@ -117,8 +117,12 @@ async fn incident(base: &str) -> (String, String, String) {
     .await
 }
 
-/// A page as OTLP gauges of one resource.
-fn otlp(page: &str, instance: &str) -> String {
+/// The scope under which OpenTelemetry's collector passes on what its Prometheus receiver scraped.
+const SCRAPING_SCOPE: &str = "github.com/open-telemetry/opentelemetry-collector-contrib/receiver/prometheusreceiver";
+
+/// A page as OTLP metrics of one resource, as OpenTelemetry's collector makes them of what it scraped: gauges and counters
+/// under their own names.
+fn otlp(page: &str, instance: &str, scope: &str) -> String {
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos();
     let attribute = |name: &str, value: &str| json!({"key": name, "value": {"stringValue": value}});
     let metric = |line: &str| {
@@ -128,13 +132,17 @@ fn otlp(page: &str, instance: &str) -> String {
         let attributes: Vec<Value> =
             labels.map(|(name, value)| attribute(name.trim_start_matches(','), value.trim_end_matches('"'))).collect();
         let value: f64 = value.parse().ok()?;
-        Some(json!({"name": name, "gauge": {"dataPoints":
-            [{"timeUnixNano": nanos.to_string(), "asDouble": value, "attributes": attributes}]}}))
+        let points = json!([{"timeUnixNano": nanos.to_string(), "asDouble": value, "attributes": attributes}]);
+        Some(match page.contains(&format!("# TYPE {name} counter\n")) {
+            true => json!({"name": name, "sum":
+                {"dataPoints": points, "isMonotonic": true, "aggregationTemporality": 2}}),
+            false => json!({"name": name, "gauge": {"dataPoints": points}}),
+        })
     };
     let metrics: Vec<Value> = page.lines().filter(|line| !line.starts_with('#')).filter_map(metric).collect();
     json!({"resourceMetrics": [{
         "resource": {"attributes": [attribute("service.name", "dcgm"), attribute("service.instance.id", instance)]},
-        "scopeMetrics": [{"metrics": metrics}]
+        "scopeMetrics": [{"scope": {"name": scope}, "metrics": metrics}]
     }]})
     .to_string()
 }
@@ -154,11 +162,11 @@ async fn by_scrape() -> (Meaning, (String, String, String)) {
     (before, opened)
 }
 
-async fn by_otlp() -> (Meaning, (String, String, String)) {
+async fn by_otlp(scope: &str) -> (Meaning, (String, String, String)) {
     let folder = tempfile::tempdir().expect("a folder");
     let (server, base) = start(folder.path(), "").await;
     let send = |xid: u32| {
-        let (base, body) = (base.clone(), otlp(&pages::dcgm(GPU, xid), "127.0.0.1:9400"));
+        let (base, body) = (base.clone(), otlp(&pages::dcgm(GPU, xid), "127.0.0.1:9400", scope));
         async move { ask("POST", &base, "/v1/metrics", &body).await.expect("answers") }
     };
     let (status, answer) = send(0).await;
@@ -174,8 +182,15 @@ async fn by_otlp() -> (Meaning, (String, String, String)) {
 async fn a_gpu_means_the_same_by_scrape_remote_write_and_otlp() {
     let scraped = by_scrape().await;
     assert!(scraped.1.0.contains("gpu.xid.79"), "{scraped:#?}");
-    let sent = by_otlp().await;
+    let energy = |meaning: &Meaning, name: &str| meaning.series.get(name).cloned();
+    let name = "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION";
+    assert!(energy(&scraped.0, name).is_some_and(|meant| meant.contains("gpu.energy")), "{scraped:#?}");
+    let sent = by_otlp(SCRAPING_SCOPE).await;
     assert_eq!(scraped.0.series, sent.0.series);
+    assert_eq!(scraped.1, sent.1);
+    // A scope of its own says nothing of Prometheus: the counter has the suffix that the specification wants, and means the same.
+    let sent = by_otlp("acme.gpu").await;
+    assert_eq!(energy(&scraped.0, name), energy(&sent.0, &format!("{name}_total")));
     assert_eq!(scraped.1, sent.1);
     let Some(program) = program("prometheus") else { return };
     let folder = tempfile::tempdir().expect("a folder");

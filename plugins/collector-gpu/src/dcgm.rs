@@ -80,10 +80,15 @@ const PROFILING: [(&str, &str, &str); 12] = [
     ("NVLINK_RX_BYTES", "gpu.nvlink.receive", "By/s"),
 ];
 
+/// The field of a series. What makes OpenTelemetry's metrics Prometheus' ends the name of every counter with `_total`.
+fn field(series: &Series) -> &str {
+    series.metric.strip_suffix("_total").unwrap_or(&series.metric)
+}
+
 pub(crate) fn interpret(target: &Target, series: &[Series], mapping: &mut MappingBuilder) {
     // A GPU whose XIDs are counted is judged by the counts: the gauge does not show a repeat, and both would say it twice.
     let counted: HashSet<&str> =
-        series.iter().filter(|s| s.metric == "DCGM_EXP_XID_ERRORS_COUNT").filter_map(|s| label_of(s, "UUID")).collect();
+        series.iter().filter(|s| field(s) == "DCGM_EXP_XID_ERRORS_COUNT").filter_map(|s| label_of(s, "UUID")).collect();
     let mut host_of_target = None;
     for (index, one) in series.iter().enumerate() {
         let Some(uuid) = label_of(one, "UUID") else { continue };
@@ -150,7 +155,7 @@ fn in_slice(mut meaning: Canonical, series: &Series) -> Canonical {
 }
 
 fn meaning(series: &Series, xids_are_counted: bool) -> Option<Canonical> {
-    let metric = series.metric.as_str();
+    let metric = field(series);
     if metric == "DCGM_EXP_XID_ERRORS_COUNT" {
         let number = label_of(series, "xid")?.parse().ok()?;
         return Some(

@@ -81,6 +81,20 @@ fn nvidia_smi_pages_meet_dcgm_on_the_same_gpu() {
 }
 
 #[test]
+fn a_counter_means_the_same_with_the_suffix_that_others_give_it() {
+    let (plain, suffixed) = ("DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION_total");
+    let mapping = interpret(&target("a:1"), &[series(plain, &GPU), series(suffixed, &GPU)]);
+    let meant = |place: usize| (mapping.meanings[place].name.as_str(), mapping.meanings[place].scale);
+    assert_eq!((meant(0), meant(1)), (("gpu.energy", 0.001), ("gpu.energy", 0.001)));
+    let count = [("UUID", "GPU-aa"), ("gpu", "3"), ("Hostname", "node-7"), ("xid", "79")];
+    let mapping = interpret(
+        &target("a:1"),
+        &[series("DCGM_FI_DEV_XID_ERRORS", &GPU), series("DCGM_EXP_XID_ERRORS_COUNT_total", &count)],
+    );
+    assert!(mapping.meanings[0].fault_rules.is_empty() && mapping.meanings[1].fault_rules[0].code == "gpu.xid.79");
+}
+
+#[test]
 fn another_exporters_page_is_left_alone() {
     let mapping = interpret(&target("a:9100"), &[series("node_load1", &[]), series("up", &[])]);
     assert!(mapping.entities.is_empty() && mapping.meanings.is_empty());

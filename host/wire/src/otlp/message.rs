@@ -59,6 +59,8 @@ pub(super) struct Metric<'a> {
     pub name: Text<'a>,
     #[serde(borrow, deserialize_with = "nullable")]
     pub unit: Text<'a>,
+    #[serde(borrow, deserialize_with = "nullable")]
+    pub metadata: Vec<KeyValue<'a>>,
     #[serde(borrow)]
     pub gauge: Option<Points<NumberPoint<'a>>>,
     #[serde(borrow)]

@@ -106,6 +106,7 @@ pub fn decode_metrics(
         seed,
         left: limits.items,
         common: Vec::new(),
+        scraped: false,
         latest: None,
     };
     match encoding {
@@ -127,6 +128,8 @@ struct Converter<'l> {
     left: usize,
     /// Labels of each series of the scope at hand.
     common: Vec<(String, String)>,
+    /// Whether the scope at hand passes on what was scraped from Prometheus endpoints.
+    scraped: bool,
     /// The latest moment of the resource at hand.
     latest: Option<Timestamp>,
 }
@@ -156,7 +159,7 @@ impl Converter<'_> {
         for group in &request.resource_metrics {
             self.begin(&group.resource);
             for scoped in &group.scope_metrics {
-                self.common = resource::common(&group.resource, &scoped.scope, self.options, self.limits);
+                self.enter(&group.resource, &scoped.scope);
                 for raw in &scoped.metrics {
                     match serde_json::from_str(raw.get()) {
                         Ok(metric) => self.metric(&metric),
@@ -213,7 +216,7 @@ impl Converter<'_> {
                 scope = protobuf::scope(field.message()?)?;
             }
         }
-        self.common = resource::common(sender, &scope, self.options, self.limits);
+        self.enter(sender, &scope);
         let mut second = scoped;
         while let Some((number, field)) = second.field()? {
             if number != 2 {
@@ -225,6 +228,11 @@ impl Converter<'_> {
             }
         }
         Ok(())
+    }
+
+    fn enter(&mut self, sender: &Resource<'_>, scope: &Scope<'_>) {
+        self.common = resource::common(sender, scope, self.options, self.limits);
+        self.scraped = names::is_scraping(&scope.name);
     }
 
     fn begin(&mut self, sender: &Resource<'_>) {
@@ -261,7 +269,8 @@ impl Converter<'_> {
             let text = format!("a metric's name or unit is longer than {} bytes", self.limits.name_bytes);
             return self.batch.rejections.add(Rejection { reason: Reason::BadName, text }, metric.points());
         }
-        let plain = |naming| names::metric(&metric.name, &metric.unit, naming);
+        let scraped = self.scraped || metric.metadata.iter().any(|pair| names::tells_prometheus(&pair.key));
+        let plain = |naming| names::metric(&metric.name, &metric.unit, if scraped { Naming::Scraped } else { naming });
         let unit = names::unit(&metric.unit);
         if let Some(points) = &metric.gauge {
             let name = plain(Naming::Gauge);

@@ -48,6 +48,23 @@ pub(super) enum Naming {
     Gauge,
     /// Has no suffix of its own.
     Other,
+    /// Was scraped from a Prometheus endpoint, whose names are whole: it stays as it was there.
+    Scraped,
+}
+
+/// The scope under which OpenTelemetry's collector passes on what it scraped.
+const SCRAPING_SCOPE: &str = "/receiver/prometheusreceiver";
+/// The metadata by which a metric says of which Prometheus type it was.
+const PROMETHEUS_TYPE: &str = "prometheus.type";
+
+/// Whether a scope passes on what was scraped from Prometheus endpoints.
+pub(super) fn is_scraping(scope: &str) -> bool {
+    scope.ends_with(SCRAPING_SCOPE)
+}
+
+/// Whether a key of a metric's metadata tells that it was scraped from a Prometheus endpoint.
+pub(super) fn tells_prometheus(key: &str) -> bool {
+    key == PROMETHEUS_TYPE
 }
 
 fn known(units: &[(&'static str, &'static str)], code: &str) -> String {
@@ -78,6 +95,9 @@ pub(super) fn unit(unit: &str) -> String {
 
 /// The name of a metric's family.
 pub(super) fn metric(name: &str, unit: &str, naming: Naming) -> String {
+    if naming == Naming::Scraped {
+        return as_scraped(name);
+    }
     let mut words: Vec<String> = tokens(name).map(str::to_owned).collect();
     let (main, per) = unit_words(unit);
     for suffix in [main, per] {
@@ -97,6 +117,13 @@ pub(super) fn metric(name: &str, unit: &str, naming: Naming) -> String {
     }
     let joined = words.join("_");
     if joined.starts_with(|c: char| c.is_ascii_digit()) { format!("_{joined}") } else { joined }
+}
+
+/// A name that is one of Prometheus' already; what could not be written in one becomes `_`, as scraping has it.
+fn as_scraped(name: &str) -> String {
+    let escaped = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == ':' { c } else { '_' });
+    let escaped: String = escaped.collect();
+    if escaped.starts_with(|c: char| c.is_ascii_digit()) { format!("_{escaped}") } else { escaped }
 }
 
 /// The name of a label. Names that begin with `_` (of which Prometheus keeps some for itself) or a digit get a word before.
@@ -126,6 +153,10 @@ mod tests {
             ("process.memory.bytes", "By", Naming::Gauge, "process_memory_bytes"),
             ("5xx..errors", "", Naming::Other, "_5xx_errors"),
             ("foo.bar", "widgets/fortnight", Naming::Other, "foo_bar_widgets_per_fortnight"),
+            ("DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "", Naming::Scraped, "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"),
+            ("job:up:sum", "1", Naming::Scraped, "job:up:sum"),
+            ("__weird__name", "s", Naming::Scraped, "__weird__name"),
+            ("5.x", "s", Naming::Scraped, "_5_x"),
         ] {
             assert_eq!(metric(name, of, naming), expected);
         }

@@ -111,6 +111,7 @@ pub(super) fn metric<'b>(mut reader: Reader<'b>, budget: &mut Budget) -> Result<
             9 => found.histogram = Some(points(field, budget, histogram_point)?),
             10 => found.exponential_histogram = Some(points(field, budget, exponential_point)?),
             11 => found.summary = Some(points(field, budget, summary_point)?),
+            12 => found.metadata.push(key_value(field, budget, 0)?),
             _ => {}
         }
     }

@@ -150,6 +150,26 @@ fn promoted_attributes_and_scopes_become_labels_where_they_are_asked_for() {
 }
 
 #[test]
+fn what_was_scraped_from_prometheus_keeps_its_name() {
+    let sum = |name: &str, more: &str| {
+        let points = point(r#","asInt":7"#);
+        format!(
+            r#"{{"name":"{name}","unit":"By","sum":{{"isMonotonic":true,"aggregationTemporality":2,"dataPoints":[{points}]}}{more}}}"#
+        )
+    };
+    let told = r#","metadata":[{"key":"prometheus.type","value":{"stringValue":"counter"}}]"#;
+    let body = request(&format!("{},{}", sum("DCGM_A", told), sum("DCGM_B", "")));
+    let batch = metrics(Encoding::Json, &body);
+    assert_eq!(one(&batch, "DCGM_A").series.metric_type, MetricType::Counter);
+    assert_eq!(one(&batch, "DCGM_B_bytes_total").series.metric_type, MetricType::Counter);
+    let text = String::from_utf8(body).expect("text");
+    let scope =
+        r#""scope":{"name":"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/prometheusreceiver"}"#;
+    let batch = metrics(Encoding::Json, text.replace(r#""scope":null"#, scope).as_bytes());
+    assert_eq!(one(&batch, "DCGM_B").series.unit, "bytes");
+}
+
+#[test]
 fn points_without_value_end_their_series() {
     let body = request(&format!(
         r#"{{"name":"g","gauge":{{"dataPoints":[{}]}}}},{{"name":"h","histogram":{{"aggregationTemporality":2,"dataPoints":[{}]}}}}"#,
