@@ -45,9 +45,10 @@ const EDGES: [(&str, &[&str]); 11] = [
 ];
 
 /// Foreign libraries that only one crate under `host/` may name.
-const OWNED: [(&str, &str); 10] = [
+const OWNED: [(&str, &str); 11] = [
     ("redb", "tandem-store"),
     ("pco", "tandem-store"),
+    ("zstd", "tandem-store"),
     ("parquet", "tandem-wire"),
     ("promql-parser", "tandem-query"),
     ("wasmtime", "tandem-runtime"),

@@ -8,26 +8,14 @@ mod ingest;
 mod observe;
 mod paging;
 mod routes;
+mod serving;
 mod state;
 mod time;
+mod turns;
 
 pub use access::{Access, Permission, Principal};
 pub use ingest::IngestBudget;
 pub use observe::MetricsPage;
 pub use routes::{openapi, router};
+pub use serving::{MAX_CONNECTIONS, ServingMetrics, serve};
 pub use state::{ApiState, Readiness};
-
-/// Serves the routes on a listener until `stop` says so; requests under way come to their end.
-pub async fn serve(
-    listener: tokio::net::TcpListener,
-    router: axum::Router,
-    mut stop: tokio::sync::watch::Receiver<bool>,
-) {
-    let stopped = async move {
-        // An error means that the server is gone, which is a stop as well.
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
-    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
-        tracing::error!("the API stopped: {error}");
-    }
-}

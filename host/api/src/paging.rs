@@ -24,7 +24,8 @@ pub(crate) struct PageQuery {
 }
 
 impl PageQuery {
-    fn limit(&self) -> Result<usize, ApiError> {
+    /// Items on the page.
+    pub(crate) fn limit(&self) -> Result<usize, ApiError> {
         match self.limit {
             None => Ok(DEFAULT_PAGE_ITEMS),
             Some(limit) if (1..=MAX_PAGE_ITEMS).contains(&limit) => Ok(limit),

@@ -41,6 +41,8 @@ pub struct ApiState {
     pub sent: Arc<tandem_gather::sent::SentReceiver>,
     /// Memory for bodies under way.
     pub ingest: crate::IngestBudget,
+    /// Counts connections and answers.
+    pub serving: Arc<crate::ServingMetrics>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Whether the server is ready.

@@ -16,6 +16,7 @@ pub mod graph;
 pub mod histogram;
 pub mod http;
 pub mod incident;
+pub mod log;
 pub mod meaning;
 pub mod plugin;
 pub mod ports;

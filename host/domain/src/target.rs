@@ -37,6 +37,8 @@ pub enum Door {
     Otlp,
     /// A sender of Influx' line protocol.
     Influx,
+    /// A sender of StatsD's datagrams.
+    Statsd,
 }
 
 /// The state of one target, visible in the API.

@@ -1,10 +1,11 @@
-//! What comes in without being asked over HTTP: scraped endpoints and collecting plugins, each on its own schedule. What a
+//! What comes in: scraped endpoints and collecting plugins, each on its own schedule, bodies of senders, StatsD and syslog. What a
 //! target brought, its status and its cursor are committed together; a target that fails is a state of that target.
 
 mod collect;
 mod config;
 mod intake;
 mod limits;
+mod listen;
 mod metrics;
 mod period;
 mod push;
@@ -14,6 +15,7 @@ pub mod sent;
 
 pub use config::{CollectConfig, ScrapeConfig, check_targets};
 pub use intake::Recorded;
+pub use listen::{ListenAddresses, ListenError, ListenMetrics, Listened, Listeners, StatsdConfig, SyslogConfig};
 pub use metrics::GatherMetrics;
 pub use period::Period;
 pub use push::Receiver;

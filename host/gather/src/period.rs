@@ -1,4 +1,4 @@
-//! Durations as people write them in the config: `15s`, `500ms`, `2m`, `1h`.
+//! Durations as people write them in the config: `15s`, `500ms`, `2m`, `1h`, `7d`.
 
 use serde::{Deserialize, Deserializer, de};
 use std::time::Duration;
@@ -13,7 +13,7 @@ impl Period {
         Self(Duration::from_secs(seconds))
     }
 
-    /// Reads `15s`, `500ms`, `2m`, `1h`.
+    /// Reads `15s`, `500ms`, `2m`, `1h`, `7d`.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let digits = text.find(|c: char| !c.is_ascii_digit())?;
@@ -24,6 +24,7 @@ impl Period {
             "s" => 1_000,
             "m" => 60_000,
             "h" => 3_600_000,
+            "d" => 86_400_000,
             _ => return None,
         };
         Some(Self(Duration::from_millis(number.checked_mul(millis)?)))
@@ -47,6 +48,7 @@ mod tests {
     fn durations_are_read_with_their_units() {
         assert_eq!(Period::parse("500ms"), Some(Period(Duration::from_millis(500))));
         assert_eq!(Period::parse("2m"), Some(Period::seconds(120)));
+        assert_eq!(Period::parse("7d"), Some(Period::seconds(7 * 86_400)));
         assert_eq!(Period::parse("15"), None);
         assert_eq!(Period::parse("s"), None);
         assert_eq!(Period::parse("99999999999999999999h"), None);

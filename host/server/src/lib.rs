@@ -4,6 +4,7 @@ pub mod bundled;
 pub mod cli;
 mod clock;
 pub mod config;
+pub mod descriptors;
 mod grants;
 mod metrics;
 mod running;

@@ -2,12 +2,12 @@
 
 use std::{fmt::Write as _, sync::Arc};
 use tandem_aiops::{ChainMetrics, metrics::MetricSample};
-use tandem_api::MetricsPage;
+use tandem_api::{MetricsPage, ServingMetrics};
 use tandem_domain::{
     plugin::{PluginState, PluginStatus},
     ports::PluginCatalogue,
 };
-use tandem_gather::{GatherMetrics, sent::SentMetrics};
+use tandem_gather::{GatherMetrics, ListenMetrics, sent::SentMetrics};
 use tandem_mlops::MlopsMetrics;
 use tandem_runtime::MemoryBudget;
 use tandem_store::Store;
@@ -17,6 +17,8 @@ pub(crate) struct OwnMetrics {
     pub(crate) store: Store,
     pub(crate) gather: Arc<GatherMetrics>,
     pub(crate) sent: Arc<SentMetrics>,
+    pub(crate) listen: Arc<ListenMetrics>,
+    pub(crate) serving: Arc<ServingMetrics>,
     pub(crate) aiops: ChainMetrics,
     pub(crate) mlops: MlopsMetrics,
     pub(crate) catalogue: Arc<dyn PluginCatalogue>,
@@ -30,6 +32,8 @@ impl MetricsPage for OwnMetrics {
             single(&mut page, name, "counter", help, value);
         }
         rejected(&mut page, &self.sent);
+        listeners(&mut page, &self.listen);
+        serving(&mut page, &self.serving);
         let store = self.store.metrics();
         single(&mut page, "tandem_store_commits_total", "counter", "Commits, one fsync each", store.commits);
         single(&mut page, "tandem_store_changes_total", "counter", "Changes in those commits", store.changes);
@@ -43,6 +47,10 @@ impl MetricsPage for OwnMetrics {
         );
         single(&mut page, "tandem_store_series", "gauge", "Series that are registered", store.series);
         single(&mut page, "tandem_store_file_bytes", "gauge", "Size of the store's file", store.file_bytes);
+        if let Ok(kept) = self.store.read().and_then(|read| read.logs_kept()) {
+            single(&mut page, "tandem_logs_kept_lines", "gauge", "Lines of logs that are kept", kept.entries);
+            single(&mut page, "tandem_logs_kept_bytes", "gauge", "What they take, compressed", kept.bytes);
+        }
         single(
             &mut page,
             "tandem_plugin_budget_bytes",
@@ -77,6 +85,43 @@ fn rejected(page: &mut String, sent: &SentMetrics) {
     let _ = writeln!(page, "# HELP {name} Items of senders' bodies that were not kept\n# TYPE {name} counter");
     for (reason, count) in sent.rejected() {
         let _ = writeln!(page, "{name}{{reason=\"{reason}\"}} {count}");
+    }
+}
+
+fn serving(page: &mut String, serving: &ServingMetrics) {
+    for (name, help, value) in serving.read() {
+        single(page, name, if name.ends_with("_total") { "counter" } else { "gauge" }, help, value);
+    }
+    let name = "tandem_http_connections_ended_total";
+    let _ = writeln!(page, "# HELP {name} Connections by how they ended\n# TYPE {name} counter");
+    for (how, count) in serving.ended() {
+        let _ = writeln!(page, "{name}{{how=\"{how}\"}} {count}");
+    }
+    let name = "tandem_http_refusals_total";
+    let _ = writeln!(page, "# HELP {name} Requests that were refused or failed\n# TYPE {name} counter");
+    for (status, count) in serving.refusals() {
+        let _ = writeln!(page, "{name}{{status=\"{status}\"}} {count}");
+    }
+}
+
+fn listeners(page: &mut String, listen: &ListenMetrics) {
+    let listened = listen.read();
+    let name = "tandem_listen_received_total";
+    let _ = writeln!(page, "# HELP {name} Datagrams and messages that listeners received\n# TYPE {name} counter");
+    for one in &listened {
+        let _ = writeln!(page, "{name}{{listener=\"{}\"}} {}", one.listener, one.received);
+    }
+    let name = "tandem_listen_dropped_total";
+    let _ = writeln!(page, "# HELP {name} What listeners lost or could not use\n# TYPE {name} counter");
+    for one in &listened {
+        for (reason, count) in &one.dropped {
+            let _ = writeln!(page, "{name}{{listener=\"{}\",reason=\"{reason}\"}} {count}", one.listener);
+        }
+    }
+    let name = "tandem_listen_connections";
+    let _ = writeln!(page, "# HELP {name} Open connections of listeners\n# TYPE {name} gauge");
+    for one in listened.iter().filter(|one| one.listener == "syslog-tcp") {
+        let _ = writeln!(page, "{name}{{listener=\"{}\"}} {}", one.listener, one.connections);
     }
 }
 

@@ -3,13 +3,13 @@
 use crate::{
     SystemClock, bundled,
     config::{Config, ConfigError},
-    grants,
+    descriptors, grants,
     metrics::OwnMetrics,
     running::Tasks,
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tandem_aiops::{Chain, ChainConfig, Ports};
-use tandem_api::{Access, ApiState, IngestBudget, Readiness};
+use tandem_api::{Access, ApiState, IngestBudget, Readiness, ServingMetrics};
 use tandem_domain::{
     http::HttpClient,
     ports::{Collectors, PluginCatalogue},
@@ -17,12 +17,12 @@ use tandem_domain::{
 };
 use tandem_egress::EgressClient;
 use tandem_gather::{
-    CollectConfig, Gather, GatherMetrics, GatherPorts, Receiver,
+    CollectConfig, Gather, GatherMetrics, GatherPorts, ListenAddresses, ListenMetrics, Listeners, Receiver,
     sent::{SentMetrics, SentReceiver},
 };
 use tandem_mlops::{Mlops, MlopsPorts};
 use tandem_runtime::{FolderWatch, MemoryBudget, PluginSource, Runtime, RuntimeOptions};
-use tandem_store::{Store, StoreOptions};
+use tandem_store::{LogRetention, Store, StoreOptions};
 use tokio::net::TcpListener;
 
 /// How often the store is maintained.
@@ -72,6 +72,9 @@ pub enum StartError {
         /// Why.
         error: std::io::Error,
     },
+    /// An address of StatsD or syslog.
+    #[error("{0}; stop what listens there, or give another address")]
+    Listeners(#[from] tandem_gather::ListenError),
     /// Anything else.
     #[error("{0:#}")]
     Other(#[from] anyhow::Error),
@@ -80,6 +83,7 @@ pub enum StartError {
 /// A running server.
 pub struct Server {
     address: SocketAddr,
+    listening: ListenAddresses,
     tasks: Tasks,
     store: Store,
     runtime: Runtime,
@@ -122,7 +126,13 @@ impl Server {
         let mut tasks = Tasks::new();
         let stop = tasks.stop_signal();
         let gather_metrics = Arc::new(GatherMetrics::default());
-        let sent_metrics = Arc::new(SentMetrics::default());
+        let (sent_metrics, listen_metrics) = (Arc::new(SentMetrics::default()), Arc::new(ListenMetrics::default()));
+        let logs = config.logs.retention();
+        let sent = SentReceiver::new(store.clone(), clock.clone(), sent_metrics.clone());
+        let sent = Arc::new(sent.with_label_limits(config.limits.label_limits()).keeping_logs(logs.age_millis));
+        let (statsd, syslog) = (config.statsd.as_ref(), config.syslog.as_ref());
+        let listeners = Listeners::bind(statsd, syslog, sent.clone(), clock.clone(), listen_metrics.clone()).await?;
+        let listening = listeners.addresses();
         let ports = GatherPorts {
             store: store.clone(),
             http: http.clone(),
@@ -162,9 +172,10 @@ impl Server {
         );
         let mlops_metrics = mlops.metrics();
         tasks.start("mlops", mlops.run(stop.clone()));
-        tasks.start("maintain", maintain(store.clone(), clock.clone(), stop.clone()));
+        tasks.start("listeners", listeners.run(stop.clone()));
+        tasks.start("maintain", maintain(store.clone(), logs, clock.clone(), stop.clone()));
 
-        let readiness = Arc::new(Readiness::default());
+        let (readiness, serving) = (Arc::new(Readiness::default()), Arc::new(ServingMetrics::default()));
         let catalogue: Arc<dyn PluginCatalogue> = Arc::new(runtime.clone());
         let state = ApiState {
             receiver: Arc::new(Receiver::new(
@@ -176,17 +187,17 @@ impl Server {
             metrics: Arc::new(OwnMetrics {
                 store: store.clone(),
                 gather: gather_metrics,
-                sent: sent_metrics.clone(),
+                sent: sent_metrics,
+                listen: listen_metrics,
+                serving: serving.clone(),
                 aiops: aiops_metrics,
                 mlops: mlops_metrics,
                 catalogue: catalogue.clone(),
                 budget,
             }),
-            sent: Arc::new(
-                SentReceiver::new(store.clone(), clock.clone(), sent_metrics)
-                    .with_label_limits(config.limits.label_limits()),
-            ),
+            sent,
             ingest: IngestBudget::default(),
+            serving: serving.clone(),
             store: store.clone(),
             catalogue,
             targets: Arc::new(runtime.clone()),
@@ -194,14 +205,19 @@ impl Server {
             readiness: readiness.clone(),
         };
         let router = tandem_api::router(state, Access::for_listener(address));
-        tasks.start("api", tandem_api::serve(listener, router, stop));
+        tasks.start("api", tandem_api::serve(listener, router, descriptors::connections(), serving, stop));
         readiness.set(true);
-        Ok(Self { address, tasks, store, runtime, _plugins: plugins })
+        Ok(Self { address, listening, tasks, store, runtime, _plugins: plugins })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens for StatsD and syslog.
+    pub fn listening(&self) -> ListenAddresses {
+        self.listening
     }
 
     /// Its store.
@@ -253,7 +269,12 @@ fn local_collections(runtime: &Runtime) -> Vec<CollectConfig> {
     live.filter(|name| reads_files(name)).map(CollectConfig::this_machine).collect()
 }
 
-async fn maintain(store: Store, clock: Arc<dyn Clock>, mut stop: tokio::sync::watch::Receiver<bool>) {
+async fn maintain(
+    store: Store,
+    logs: LogRetention,
+    clock: Arc<dyn Clock>,
+    mut stop: tokio::sync::watch::Receiver<bool>,
+) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(MAINTAIN_EVERY) => {}
@@ -261,6 +282,9 @@ async fn maintain(store: Store, clock: Arc<dyn Clock>, mut stop: tokio::sync::wa
         }
         if let Err(error) = store.maintain(clock.now()).await {
             tracing::error!("the store could not be maintained and will be tried again: {error}");
+        }
+        if let Err(error) = store.maintain_logs(logs, clock.now()).await {
+            tracing::error!("lines of logs could not be joined or dropped and will be tried again: {error}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The system's memory: one redb file. State tables, append-only logs, and the time-series engine, all written in group
+//! The system's memory: one redb file. State tables, append-only logs, and the time-series engine, and lines of logs, all written in group
 //! commits by one writer thread and read from MVCC snapshots. It knows no record's meaning.
 
 mod envelope;
@@ -8,6 +8,7 @@ mod histograms;
 mod index;
 mod key;
 mod limits;
+mod logs;
 mod read;
 mod registry;
 mod removal;
@@ -21,6 +22,7 @@ pub use error::{OpenError, ReadError, WriteError};
 pub use index::{IndexStatistics, LabelFilter, LabelMatcher, LabelTest, METRIC_NAME, Pattern, TimeRange, TopEntry};
 pub use key::TableKey;
 pub use limits::{SeriesLimits, SeriesRefusal};
+pub use logs::{LogBatch, LogPage, LogQuery, LogRetention, LogText, LogsKept};
 pub use read::ReadTx;
 pub use registry::NewSeries;
 pub use store::{Store, StoreMetrics, StoreOptions};

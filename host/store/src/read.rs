@@ -4,6 +4,7 @@ use crate::{
     ReadError, TableKey, envelope,
     error::storage,
     index::LabelIndex,
+    logs::{self, LogPage, LogQuery, LogsKept},
     series::{self, Head, ReaderEpoch},
 };
 use parking_lot::RwLock;
@@ -245,6 +246,22 @@ impl ReadTx {
     /// As [`ReadTx::get`].
     pub fn samples_end(&self) -> Result<u64, ReadError> {
         self.sequence(series::SAMPLES)
+    }
+
+    /// Lines of logs, newest first.
+    ///
+    /// # Errors
+    /// As [`ReadTx::get`].
+    pub fn logs(&self, query: &LogQuery) -> Result<LogPage, ReadError> {
+        logs::search(self, query)
+    }
+
+    /// How many lines of logs are kept.
+    ///
+    /// # Errors
+    /// As [`ReadTx::get`].
+    pub fn logs_kept(&self) -> Result<LogsKept, ReadError> {
+        logs::kept(self)
     }
 
     pub(crate) fn table_names(&self) -> Result<Vec<String>, ReadError> {

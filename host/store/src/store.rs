@@ -7,6 +7,7 @@ use crate::{
     histograms,
     index::LabelIndex,
     limits::SeriesLimits,
+    logs::{self, LogRetention},
     registry,
     removal::{self, Silent},
     series::{self, Epochs, Head},
@@ -237,6 +238,14 @@ impl Store {
 
     pub(crate) fn silent(&self) -> &Silent {
         &self.shared.silent
+    }
+
+    /// Joins small blocks of logs, and drops what is older than the retention or more than it. To be called every few seconds.
+    ///
+    /// # Errors
+    /// As [`Store::maintain`].
+    pub async fn maintain_logs(&self, retention: LogRetention, now: Timestamp) -> Result<(), WriteError> {
+        logs::maintain(self, retention, now).await
     }
 
     /// What the store has done, and how big it is.

@@ -6,6 +6,7 @@ use crate::{
     error::{storage, write_storage},
     index::LabelIndex,
     limits::SeriesLimits,
+    logs::{self, LogBatch},
     read::{self, ByteBounds, CURSORS, Entries, SEQUENCES, byte_bounds, log_name, number, raw, table_name},
     registry::RegistryChanges,
     series,
@@ -189,6 +190,21 @@ impl<'t> WriteTx<'t> {
         Ok(last + 1)
     }
 
+    /// The first of so many numbers of a named sequence, which are its next ones; never given twice.
+    pub(crate) fn reserve_ids(&mut self, sequence: &str, count: u64) -> Result<u64, WriteError> {
+        let last = self.raw_get(SEQUENCES, sequence.as_bytes())?.map_or(Ok(0), |bytes| number(&bytes))?;
+        self.raw_put(SEQUENCES, sequence.as_bytes().to_vec(), Some((last + count).to_bytes()));
+        Ok(last + 1)
+    }
+
+    /// Keeps lines of logs; they are found after the commit.
+    ///
+    /// # Errors
+    /// As [`WriteTx::get`].
+    pub fn append_logs(&mut self, batch: &LogBatch) -> Result<(), WriteError> {
+        logs::append(self, batch)
+    }
+
     /// Remembers how far a reader has come in a log; to be committed with the output it stands for. Readers of samples are
     /// named `samples/…`: what they have not read yet is not trimmed.
     ///
@@ -231,6 +247,14 @@ impl<'t> WriteTx<'t> {
         self.raw_put(series::SAMPLES, sequence.to_bytes(), Some(bytes));
         self.samples.push((sequence, batch.clone()));
         Ok(())
+    }
+
+    pub(crate) fn has_chunk(&self, table: &str, key: &[u8]) -> Result<bool, WriteError> {
+        Ok(self.raw_get(table, key)?.is_some())
+    }
+
+    pub(crate) fn remove_chunk(&mut self, table: &str, key: Vec<u8>) {
+        self.raw_put(table, key, None);
     }
 
     pub(crate) fn put_chunk(&mut self, table: &str, key: Vec<u8>, bytes: Vec<u8>) {

@@ -63,6 +63,11 @@ pub fn open_snappy(body: &[u8], limit: usize) -> Result<Vec<u8>, CompressionErro
     snap::raw::Decoder::new().decompress_vec(body).map_err(|error| damaged(error.to_string()))
 }
 
+/// The length that a snappy block says it has when opened, in bytes; 0 where it says none.
+pub fn snappy_length(body: &[u8]) -> usize {
+    snap::raw::decompress_len(body).unwrap_or(0)
+}
+
 /// Packs bytes as a snappy block.
 ///
 /// # Errors

@@ -13,10 +13,9 @@ use axum::{
 use serde::Serialize;
 use tandem_aiops::alert::told;
 use tandem_domain::alert::ToldAlert;
-use tandem_gather::sent::SentError;
+use tandem_gather::sent::{Opened, SentError};
 use tandem_wire::{
     alertmanager::{self, AlertNotice, AlertsError, Notices},
-    compressed::open_encoded,
     limits::WireLimits,
 };
 use utoipa::ToSchema;
@@ -62,9 +61,9 @@ async fn take(state: &ApiState, notices: Notices) -> Result<Json<ToldView>, ApiE
     Ok(Json(ToldView { accepted, rejected, rejection }))
 }
 
-fn opened(posted: &Posted) -> Result<std::borrow::Cow<'_, [u8]>, SentError> {
-    let limits = WireLimits::default();
-    Ok(open_encoded(posted.header(header::CONTENT_ENCODING), &posted.body, limits.json_bytes)?)
+async fn opened<'p>(state: &ApiState, posted: &'p Posted) -> Result<Opened<'p>, SentError> {
+    let limit = WireLimits::default().json_bytes;
+    state.sent.open(posted.header(header::CONTENT_ENCODING), &posted.body, limit).await
 }
 
 /// Takes alerts in as an Alertmanager does (API v2), so that a Prometheus can name this server as one. An alert that is not
@@ -73,7 +72,7 @@ fn opened(posted: &Posted) -> Result<std::borrow::Cow<'_, [u8]>, SentError> {
     request_body(content = String, content_type = "application/json"),
     responses((status = OK, body = ToldView), (status = BAD_REQUEST, body = ErrorBody), (status = TOO_MANY_REQUESTS, body = ErrorBody)))]
 pub(crate) async fn posted(State(state): State<ApiState>, posted: Posted) -> Result<Json<ToldView>, ApiError> {
-    let notices = alertmanager::posted(&opened(&posted)?, state.clock.now(), &WireLimits::default())?;
+    let notices = alertmanager::posted(&opened(&state, &posted).await?, state.clock.now(), &WireLimits::default())?;
     if let (0, Some(why)) = (notices.alerts.len(), notices.rejections.sentence()) {
         return Err(ApiError::bad_request(why, "nothing of the body was kept"));
     }
@@ -85,7 +84,7 @@ pub(crate) async fn posted(State(state): State<ApiState>, posted: Posted) -> Res
     request_body(content = String, content_type = "application/json"),
     responses((status = OK, body = ToldView), (status = BAD_REQUEST, body = ErrorBody), (status = TOO_MANY_REQUESTS, body = ErrorBody)))]
 pub(crate) async fn webhook(State(state): State<ApiState>, posted: Posted) -> Result<Json<ToldView>, ApiError> {
-    let webhook = alertmanager::webhook(&opened(&posted)?, state.clock.now(), &WireLimits::default())?;
+    let webhook = alertmanager::webhook(&opened(&state, &posted).await?, state.clock.now(), &WireLimits::default())?;
     take(&state, webhook.notices).await
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     error::{ApiError, ErrorBody},
     paging::{self, Page, PageQuery},
+    routes::series::moment,
     state::ApiState,
     time,
 };
@@ -12,7 +13,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tandem_domain::{Severity, event::Event};
+use tandem_domain::{Severity, Timestamp, event::Event};
 use utoipa::{IntoParams, ToSchema};
 
 /// Something that happened.
@@ -38,6 +39,15 @@ pub(crate) struct EventFilter {
     entity: Option<String>,
     /// Only with this code.
     code: Option<String>,
+    /// The mildest grade: `info`, `warning` or `critical`.
+    #[param(value_type = Option<String>)]
+    severity: Option<Severity>,
+    /// First moment.
+    start: Option<String>,
+    /// Last moment.
+    end: Option<String>,
+    /// A part of the title, in any case.
+    text: Option<String>,
 }
 
 /// Events in the order they were learned, newest first.
@@ -49,6 +59,9 @@ pub(crate) async fn list(
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<EventView>>, ApiError> {
     page.number()?;
+    let start = moment("start", filter.start.as_deref())?.unwrap_or(Timestamp::MIN);
+    let end = moment("end", filter.end.as_deref())?.unwrap_or(Timestamp::MAX);
+    let text = filter.text.as_ref().map(|text| text.to_lowercase());
     let read = state.store.read()?;
     let page = paging::fill(
         &page,
@@ -59,7 +72,10 @@ pub(crate) async fn list(
         |(sequence, _)| sequence.to_string(),
         |(_, event)| {
             let fits = filter.entity.as_ref().is_none_or(|id| *id == event.entity.0)
-                && filter.code.as_ref().is_none_or(|code| *code == event.code);
+                && filter.code.as_ref().is_none_or(|code| *code == event.code)
+                && filter.severity.is_none_or(|least| event.severity >= least)
+                && (start..=end).contains(&event.at)
+                && text.as_ref().is_none_or(|text| event.title.to_lowercase().contains(text));
             fits.then(|| EventView {
                 at: time::write(event.at),
                 entity: event.entity.0,

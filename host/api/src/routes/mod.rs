@@ -10,6 +10,7 @@ mod findings;
 mod health;
 mod hooks;
 mod incidents;
+mod logs;
 mod plugins;
 mod predictions;
 mod prometheus;
@@ -23,14 +24,17 @@ pub(crate) use verdict::verdicts_now;
 
 use crate::{
     access::{self, Access, Permission},
-    console,
+    console, ingest,
+    serving::ServingMetrics,
     state::ApiState,
+    turns::{self, Turns},
 };
 use axum::{
     Json, Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request, State},
     http::{HeaderValue, header},
-    middleware,
+    middleware::{self, Next},
+    response::Response,
     routing::get,
 };
 use std::sync::Arc;
@@ -68,6 +72,7 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(guarded(Read, routes!(series::list)))
         .routes(guarded(Read, routes!(series::points)))
         .routes(guarded(Read, routes!(events::list)))
+        .routes(guarded(Read, routes!(logs::list)))
         .routes(guarded(Read, routes!(findings::list)))
         .routes(guarded(Read, routes!(alerts::list)))
         .routes(guarded(Read, routes!(alerts::one)))
@@ -115,6 +120,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 /// The whole router.
 pub fn router(state: ApiState, access: Access) -> Router {
+    let (budget, serving) = (state.ingest.clone(), state.serving.clone());
     let (router, document) = table().split_for_parts();
     let document = Arc::new(document);
     let read = middleware::from_fn_with_state(Permission::Read, access::require);
@@ -125,6 +131,8 @@ pub fn router(state: ApiState, access: Access) -> Router {
         .fallback(health::no_such_route)
         .with_state(state)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn_with_state(Turns::default(), turns::wait))
+        .layer(middleware::from_fn_with_state(budget, ingest::arrive))
         .layer(middleware::from_fn_with_state(Arc::new(access), access::admit))
         .layer(SetResponseHeaderLayer::overriding(
             header::CONTENT_SECURITY_POLICY,
@@ -132,4 +140,12 @@ pub fn router(state: ApiState, access: Access) -> Router {
         ))
         .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
         .layer(CatchPanicLayer::new())
+        .layer(middleware::from_fn_with_state(serving, count))
+}
+
+/// The outermost layer: counts answers.
+async fn count(State(serving): State<Arc<ServingMetrics>>, request: Request, next: Next) -> Response {
+    let answer = next.run(request).await;
+    serving.answered(answer.status().as_u16());
+    answer
 }

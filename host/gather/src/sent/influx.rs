@@ -5,10 +5,7 @@ use super::{
     series::{Body, Newcomer},
 };
 use tandem_domain::target::Door;
-use tandem_wire::{
-    compressed::open_encoded,
-    influx::{self, Precision},
-};
+use tandem_wire::influx::{self, Precision};
 
 impl SentReceiver {
     /// Takes lines in: what is good of them, durably, before this returns.
@@ -22,7 +19,7 @@ impl SentReceiver {
         posted: &[u8],
     ) -> Result<Taken, SentError> {
         let precision = Precision::of(precision).map_err(|error| SentError::Malformed(error.to_string()))?;
-        let opened = open_encoded(content_encoding, posted, self.limits.decompressed_bytes)?;
+        let opened = self.open(content_encoding, posted, self.limits.decompressed_bytes).await?;
         let batch = influx::decode(&opened, precision, self.clock.now(), self.seed, &self.limits);
         let mut rejections = batch.rejections;
         let mut body = Body::default();

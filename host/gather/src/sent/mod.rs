@@ -1,19 +1,24 @@
-//! What senders post over HTTP in other people's formats: remote write, OTLP, Influx' lines. A body is decoded, its series
+//! What senders send in other people's formats: remote write, OTLP, Influx' lines, and what listeners received. A body is decoded, its series
 //! are found by key or registered, and its samples are committed before the sender is answered. Who sends is a target like
 //! one that is scraped, by the labels `job` and `instance`, so that a series means the same by whichever door it came.
 
 mod influx;
-mod log_events;
+mod logs;
+mod opening;
 mod otlp;
 mod remote_write;
 mod series;
+mod statsd;
 mod tally;
 #[cfg(test)]
 mod tests;
 
+pub use opening::Opened;
 pub use remote_write::RemoteWritten;
 pub use tally::SentMetrics;
 
+use logs::LogKeeper;
+use opening::Opening;
 use parking_lot::Mutex;
 use series::KnownSeries;
 use std::sync::Arc;
@@ -40,6 +45,9 @@ pub enum SentError {
     /// It can never be taken (400).
     #[error("{0}")]
     Malformed(String),
+    /// There is no room at present; nothing of it was kept, and it may be sent again (429).
+    #[error("{0}")]
+    Busy(String),
     /// Nothing of it was kept, and it may be sent again (503).
     #[error(transparent)]
     Store(#[from] WriteError),
@@ -99,6 +107,8 @@ pub struct SentReceiver {
     limits: WireLimits,
     known: KnownSeries,
     increments: Mutex<Accumulator>,
+    logs: LogKeeper,
+    opening: Opening,
     metrics: Arc<SentMetrics>,
 }
 
@@ -137,8 +147,16 @@ impl SentReceiver {
             limits: WireLimits::default(),
             known: KnownSeries::default(),
             increments: Mutex::default(),
+            logs: LogKeeper::default(),
+            opening: Opening::default(),
             metrics,
         }
+    }
+
+    /// With another time for which log records are kept, in milliseconds; older ones are rejected.
+    pub fn keeping_logs(mut self, millis: i64) -> Self {
+        self.logs.retention_millis = millis;
+        self
     }
 }
 

@@ -2,11 +2,11 @@
 
 use super::{
     SentError, SentReceiver, Taken,
+    logs::LogDoor,
     series::{Body, Newcomer},
 };
 use tandem_domain::{series::SeriesDescription, target::Door};
 use tandem_wire::{
-    compressed::open_encoded,
     otlp::{self, Accumulator, Counting, Encoding, HistogramRow, Options, ResourceInfo, SampleRow},
     rejected::Rejection,
     series_key::SeriesKey,
@@ -27,7 +27,7 @@ impl SentReceiver {
         content_encoding: Option<&str>,
         posted: &[u8],
     ) -> Result<Taken, SentError> {
-        let opened = open_encoded(content_encoding, posted, self.limits.decompressed_bytes)?;
+        let opened = self.open(content_encoding, posted, self.limits.decompressed_bytes).await?;
         let batch = otlp::decode_metrics(encoding, &opened, &Options::default(), self.seed, &self.limits)?;
         let mut rejections = batch.rejections;
         let mut body = Body::default();
@@ -81,7 +81,7 @@ impl SentReceiver {
         Ok(())
     }
 
-    /// Takes logs in as events of the services and machines that wrote them.
+    /// Takes logs in as lines of the services and machines that wrote them.
     ///
     /// # Errors
     /// As [`SentReceiver::otlp_metrics`].
@@ -91,13 +91,13 @@ impl SentReceiver {
         content_encoding: Option<&str>,
         posted: &[u8],
     ) -> Result<Taken, SentError> {
-        let opened = open_encoded(content_encoding, posted, self.limits.decompressed_bytes)?;
+        let _turn = self.logs.turn().await?;
+        let opened = self.open(content_encoding, posted, self.limits.decompressed_bytes).await?;
         let now = self.clock.now();
-        let batch = otlp::decode_logs(encoding, &opened, now, &self.limits)?;
-        let kept = batch.entries.len() as u64;
-        self.log_entries(batch.resources, batch.entries, now).await?;
-        self.metrics.taken(Door::Otlp, kept, &batch.rejections);
-        Ok(Taken { samples: kept, rejections: batch.rejections })
+        let otlp::LogsBatch { resources, entries, mut rejections } =
+            otlp::decode_logs(encoding, &opened, now, &self.limits)?;
+        let kept = self.log_entries(&resources, entries, LogDoor::Otlp, now, &mut rejections).await?;
+        Ok(Taken { samples: kept, rejections })
     }
 }
 

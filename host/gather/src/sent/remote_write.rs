@@ -32,7 +32,7 @@ impl SentReceiver {
         posted: &[u8],
     ) -> Result<RemoteWritten, SentError> {
         let protocol = Protocol::negotiate(content_type, content_encoding)?;
-        let opened = remote_write::open(posted, &self.limits)?;
+        let opened = self.open_snappy(posted).await?;
         let (body, mut rejections) = self.read(protocol, &opened)?;
         let kept = self.commit(Door::RemoteWrite, body, &mut rejections).await?;
         let written = Written { samples: kept.samples, histograms: kept.histograms, exemplars: 0 };

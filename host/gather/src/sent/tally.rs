@@ -15,6 +15,8 @@ use tandem_wire::rejected::Rejections;
 pub struct SentMetrics {
     bodies: AtomicU64,
     samples: AtomicU64,
+    log_lines: AtomicU64,
+    withheld_events: AtomicU64,
     rejected: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -22,6 +24,18 @@ impl SentMetrics {
     pub(super) fn taken(&self, _door: Door, samples: u64, rejections: &Rejections) {
         self.bodies.fetch_add(1, Ordering::Relaxed);
         self.samples.fetch_add(samples, Ordering::Relaxed);
+        self.reject(rejections);
+    }
+
+    /// Lines of logs that were kept, and critical ones of them that did not become events.
+    pub(super) fn logged(&self, lines: u64, withheld: u64, rejections: &Rejections) {
+        self.bodies.fetch_add(1, Ordering::Relaxed);
+        self.log_lines.fetch_add(lines, Ordering::Relaxed);
+        self.withheld_events.fetch_add(withheld, Ordering::Relaxed);
+        self.reject(rejections);
+    }
+
+    fn reject(&self, rejections: &Rejections) {
         if !rejections.is_empty() {
             let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
             for (reason, count) in rejections.counts() {
@@ -30,11 +44,17 @@ impl SentMetrics {
         }
     }
 
-    /// Bodies and samples taken in.
-    pub fn read(&self) -> [(&'static str, &'static str, u64); 2] {
+    /// Bodies, samples and lines taken in.
+    pub fn read(&self) -> [(&'static str, &'static str, u64); 4] {
         [
             ("tandem_sent_bodies_total", "Bodies of senders taken in", self.bodies.load(Ordering::Relaxed)),
             ("tandem_sent_samples_total", "Samples of senders taken in", self.samples.load(Ordering::Relaxed)),
+            ("tandem_logs_lines_total", "Lines of logs taken in", self.log_lines.load(Ordering::Relaxed)),
+            (
+                "tandem_logs_withheld_events_total",
+                "Critical lines that are kept and did not become events, being too many",
+                self.withheld_events.load(Ordering::Relaxed),
+            ),
         ]
     }
 

@@ -1,7 +1,7 @@
 //! `tandem serve`.
 
 use super::ConfigPath;
-use crate::{Server, ServerOptions};
+use crate::{Server, ServerOptions, descriptors};
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Instant};
 use tandem_domain::{plugin::PluginState, ports::PluginCatalogue};
 use tokio::signal::unix::{SignalKind, signal};
@@ -30,6 +30,7 @@ impl Serve {
         let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
             .map_err(|error| anyhow::anyhow!("log = {:?} is not understood: {error}", config.log))?;
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        descriptors::raise();
         // Signals are caught from here on, so that one that comes while starting stops cleanly too.
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let server = Server::start(ServerOptions::new(config)).await?;

@@ -13,7 +13,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
 };
-use tandem_gather::sent::LabelLimits;
+use tandem_gather::{Period, sent::LabelLimits};
 use tandem_store::SeriesLimits;
 use tandem_wire::limits::WireLimits;
 
@@ -31,6 +31,12 @@ pub struct Config {
     pub scrape: Vec<tandem_gather::ScrapeConfig>,
     /// What no metrics endpoint gives. Without any, every bundled collector that reads local files reads this machine.
     pub collect: Option<Vec<tandem_gather::CollectConfig>>,
+    /// StatsD over UDP; not listened for when absent.
+    pub statsd: Option<tandem_gather::StatsdConfig>,
+    /// Syslog over UDP and TCP; not listened for when absent.
+    pub syslog: Option<tandem_gather::SyslogConfig>,
+    /// How long lines of logs are kept, and how much of them.
+    pub logs: LogsConfig,
     /// What the operator says of plugins, by name: grants, limits, configuration.
     pub plugins: BTreeMap<String, PluginConfig>,
     /// Relations that no collector can see, such as which hosts a UPS feeds.
@@ -53,6 +59,9 @@ impl Default for Config {
             log: "info".into(),
             scrape: Vec::new(),
             collect: None,
+            statsd: None,
+            syslog: None,
+            logs: LogsConfig::default(),
             plugins: BTreeMap::new(),
             relation: Vec::new(),
             notify: BTreeMap::new(),
@@ -65,6 +74,41 @@ impl Default for Config {
 
 /// Most labels of a series that can be asked for: beyond it lookups by label are no longer cheap.
 const MAX_LABELS: usize = 1_024;
+
+/// How long lines of logs are kept, and how much of them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogsConfig {
+    /// Older lines are dropped, an hour at a time, and are not taken in by OTLP.
+    pub retention: Period,
+    /// When lines take more, as they are compressed, the oldest are dropped.
+    pub max_size: Bytes,
+}
+
+impl Default for LogsConfig {
+    fn default() -> Self {
+        Self { retention: Period::seconds(7 * 86_400), max_size: Bytes(2 << 30) }
+    }
+}
+
+impl LogsConfig {
+    /// Checks what the shapes alone do not say.
+    fn validate(&self) -> Result<(), String> {
+        if !(3_600..=3_650 * 86_400).contains(&self.retention.0.as_secs()) {
+            return Err("retention must be 1h to 3650d".into());
+        }
+        if self.max_size.0 < 16 << 20 {
+            return Err("max_size must be at least 16MiB".into());
+        }
+        Ok(())
+    }
+
+    /// As the store is told.
+    pub fn retention(&self) -> tandem_store::LogRetention {
+        let age_millis = i64::try_from(self.retention.0.as_millis()).unwrap_or(i64::MAX);
+        tandem_store::LogRetention { age_millis, bytes: self.max_size.0 }
+    }
+}
 
 /// Limits of the whole server.
 #[derive(Debug, Clone, Deserialize)]
@@ -200,6 +244,13 @@ impl Config {
             collect.validate().map_err(|problem| (format!("collect.{index}"), problem))?;
         }
         tandem_gather::check_targets(&self.scrape, self.collect.as_deref().unwrap_or_default())?;
+        self.logs.validate().map_err(|problem| ("logs".into(), problem))?;
+        if let Some(statsd) = &self.statsd {
+            statsd.validate().map_err(|problem| ("statsd".into(), problem))?;
+        }
+        if let Some(syslog) = &self.syslog {
+            syslog.validate().map_err(|problem| ("syslog".into(), problem))?;
+        }
         for (name, plugin) in &self.plugins {
             plugin.validate().map_err(|problem| (format!("plugins.{name}"), problem))?;
         }

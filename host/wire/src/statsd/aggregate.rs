@@ -6,6 +6,7 @@ use crate::{
     influx::label,
     limits::WireLimits,
     rejected::{Reason, Rejection},
+    remote_write::STALE_NAN,
     series_key::{KeySeed, SeriesKey},
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -29,9 +30,9 @@ const ZERO_THRESHOLD: f64 = 1e-9;
 /// The values at one moment.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Flush {
-    /// Counters, gauges and sizes of sets.
+    /// Counters, gauges and sizes of sets; [`STALE_NAN`] where a series ended.
     pub samples: Vec<(SeriesKey, SeriesDescription, f64)>,
-    /// Timers, histograms and distributions, as totals.
+    /// Timers, histograms and distributions, as totals; the sum is [`STALE_NAN`] where one ended.
     pub histograms: Vec<(SeriesKey, SeriesDescription, NativeHistogram)>,
 }
 
@@ -213,18 +214,24 @@ impl Aggregator {
         Ok(())
     }
 
-    /// The values now. Sets begin anew; series that did not change since `idle_since` are forgotten after it.
+    /// The values now. Sets begin anew; a series that did not change since `idle_since` is told ended and forgotten.
     pub fn flush(&mut self, idle_since: Timestamp) -> Flush {
         let mut flush = Flush::default();
+        let stale = f64::from_bits(STALE_NAN);
         for (key, held) in &mut self.held {
             let series = held.series.clone();
+            let ended = held.changed_at < idle_since;
             match &mut held.value {
-                Value::Total(value) | Value::Gauge(value) => flush.samples.push((*key, series, *value)),
+                Value::Total(value) | Value::Gauge(value) => {
+                    flush.samples.push((*key, series, if ended { stale } else { *value }));
+                }
                 Value::Distribution(distribution) => {
-                    flush.histograms.push((*key, series, distribution.histogram()));
+                    let mut histogram = distribution.histogram();
+                    histogram.sum = if ended { stale } else { histogram.sum };
+                    flush.histograms.push((*key, series, histogram));
                 }
                 Value::Set(members) => {
-                    flush.samples.push((*key, series, members.len() as f64));
+                    flush.samples.push((*key, series, if ended { stale } else { members.len() as f64 }));
                     members.clear();
                 }
             }

@@ -1,7 +1,7 @@
 //! Lines of every type, and what they add up to.
 
 use super::*;
-use crate::{limits::WireLimits, series_key::KeySeed};
+use crate::{limits::WireLimits, remote_write::STALE_NAN, series_key::KeySeed};
 use tandem_domain::Timestamp;
 
 fn aggregator(most: usize) -> Aggregator {
@@ -33,8 +33,11 @@ fn lines_of_every_type_add_up() {
     assert_eq!((size.count, size.sum, size.zero_count, size.check()), (4.0, 7.0, 1.0, Ok(())));
     let below_two = size.classic(2, 64).into_iter().find(|(bound, _)| *bound == 2.0);
     assert_eq!(below_two, Some((2.0, 3.0)));
-    assert_eq!(value(&held.flush(Timestamp(11)), "users"), 0.0, "sets begin anew");
-    assert!(held.is_empty(), "idle ones are forgotten");
+    assert_eq!(value(&held.flush(Timestamp(10)), "users"), 0.0, "sets begin anew");
+    let ended = held.flush(Timestamp(11));
+    let told = ended.samples.iter().map(|(_, _, value)| value).chain(ended.histograms.iter().map(|(_, _, h)| &h.sum));
+    assert!(told.map(|value| value.to_bits()).all(|bits| bits == STALE_NAN), "idle ones are told ended");
+    assert!(held.is_empty(), "and forgotten");
 }
 
 #[test]
