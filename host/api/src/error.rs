@@ -109,6 +109,9 @@ impl From<tandem_store::ReadError> for ApiError {
 
 impl From<tandem_store::WriteError> for ApiError {
     fn from(error: tandem_store::WriteError) -> Self {
+        if matches!(error, tandem_store::WriteError::Crowded) {
+            return Self::new(ErrorCode::TooManyRequests, error.to_string(), "send it again later");
+        }
         Self {
             code: ErrorCode::Unavailable,
             message: "nothing was kept: the store could not be written".into(),

@@ -42,11 +42,13 @@ impl MetricsPage for OwnMetrics {
             &mut page,
             "tandem_store_head_samples",
             "gauge",
-            "Samples in memory and not in chunks yet",
+            "Samples in memory and not in blocks yet",
             store.head_samples,
         );
         single(&mut page, "tandem_store_series", "gauge", "Series that are registered", store.series);
         single(&mut page, "tandem_store_file_bytes", "gauge", "Size of the store's file", store.file_bytes);
+        single(&mut page, "tandem_store_head_bytes", "gauge", "Memory of samples in memory", store.head_bytes);
+        single(&mut page, "tandem_store_wal_bytes", "gauge", "Size of the write-ahead log", store.wal_bytes);
         if let Ok(kept) = self.store.read().and_then(|read| read.logs_kept()) {
             single(&mut page, "tandem_logs_kept_lines", "gauge", "Lines of logs that are kept", kept.entries);
             single(&mut page, "tandem_logs_kept_bytes", "gauge", "What they take, compressed", kept.bytes);

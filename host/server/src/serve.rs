@@ -22,7 +22,7 @@ use tandem_gather::{
 };
 use tandem_mlops::{Mlops, MlopsPorts};
 use tandem_runtime::{FolderWatch, MemoryBudget, PluginSource, Runtime, RuntimeOptions};
-use tandem_store::{LogRetention, Store, StoreOptions};
+use tandem_store::{LogRetention, Store};
 use tokio::net::TcpListener;
 
 /// How often the store is maintained.
@@ -104,11 +104,7 @@ impl Server {
         let address = listener.local_addr().map_err(|error| StartError::Listen { address: config.listen, error })?;
         let store = match store {
             Some(store) => store,
-            None => {
-                let cache_bytes = usize::try_from(config.limits.store_cache.0).unwrap_or(usize::MAX);
-                let series = config.limits.series_limits();
-                Store::open(&config.data, StoreOptions { cache_bytes, series, ..StoreOptions::default() })?
-            }
+            None => Store::open(&config.data, config.store.options(&config.limits))?,
         };
         let http: Arc<dyn HttpClient> = Arc::new(EgressClient::default());
         let budget = MemoryBudget::new(config.limits.plugin_memory.0);
@@ -275,14 +271,18 @@ async fn maintain(
     clock: Arc<dyn Clock>,
     mut stop: tokio::sync::watch::Receiver<bool>,
 ) {
+    let mut more = false;
     loop {
+        let wait = if more { Duration::ZERO } else { MAINTAIN_EVERY };
         tokio::select! {
-            () = tokio::time::sleep(MAINTAIN_EVERY) => {}
             _ = stop.wait_for(|stop| *stop) => return,
+            () = store.head_filled() => {}
+            () = tokio::time::sleep(wait) => {}
         }
-        if let Err(error) = store.maintain(clock.now()).await {
+        more = store.maintain(clock.now()).await.unwrap_or_else(|error| {
             tracing::error!("the store could not be maintained and will be tried again: {error}");
-        }
+            false
+        });
         if let Err(error) = store.maintain_logs(logs, clock.now()).await {
             tracing::error!("lines of logs could not be joined or dropped and will be tried again: {error}");
         }

@@ -78,6 +78,11 @@ pub enum WriteError {
     /// The file could not be written; nothing of the change is in it.
     #[error("the store could not be written: {0}; nothing of this change was kept, and it can be tried again")]
     Storage(String),
+    /// There is no room for samples until what is in memory is in blocks.
+    #[error(
+        "samples come faster than they are written; nothing of this change was kept, and it can be tried again in some seconds"
+    )]
+    Crowded,
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,

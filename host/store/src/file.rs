@@ -1,10 +1,11 @@
 //! The file: opening, its format, migrations.
 
 use crate::{
+    disk::{Disk, Folder},
     error::OpenError,
     index::{Kind, presence},
     read::raw,
-    series::window_of_table,
+    series::{chunks_to_blocks, window_of_table},
 };
 use redb::{
     Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableHandle,
@@ -17,18 +18,20 @@ use std::{
 };
 
 /// The format this server writes; raised when a migration is needed.
-pub(crate) const FORMAT: u64 = 2;
+pub(crate) const FORMAT: u64 = 3;
 /// Facts about the file itself.
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 /// The file's name in the data folder.
 const FILE_NAME: &str = "tandem.redb";
+/// The folder of the write-ahead log in the data folder.
+const WAL_FOLDER: &str = "wal";
 
 /// How the name of a file begins that is not whole yet; the process follows.
 const IN_MAKING: &str = "tandem.redb.new-";
 
 /// Migrations by the format they start from; each runs in the transaction that raises the format.
 type Migration = (u64, fn(&WriteTransaction) -> Result<(), redb::Error>);
-const MIGRATIONS: &[Migration] = &[(1, registry_in_memory)];
+const MIGRATIONS: &[Migration] = &[(1, registry_in_memory), (2, chunks_to_blocks)];
 
 /// From format 1: series are found by the index in memory, so that two tables go; which series have samples in which window
 /// is kept, and found out here by looking through the chunks.
@@ -56,15 +59,24 @@ fn registry_in_memory(transaction: &WriteTransaction) -> Result<(), redb::Error>
 pub(crate) enum Place {
     /// In a folder of the machine's.
     Folder(PathBuf),
-    /// In a backend made anew at each opening, for tests of failures.
-    Backend(Box<dyn Fn() -> Box<dyn StorageBackend> + Send + Sync>),
+    /// On a disk made anew at each opening, for tests of failures.
+    Disk(Box<dyn Fn() -> Box<dyn Disk> + Send + Sync>),
 }
 
 impl Place {
-    fn path(&self) -> PathBuf {
+    /// The file.
+    pub(crate) fn path(&self) -> PathBuf {
         match self {
             Place::Folder(folder) => folder.join(FILE_NAME),
-            Place::Backend(_) => PathBuf::from("(test backend)"),
+            Place::Disk(_) => PathBuf::from("(a test's disk)").join(FILE_NAME),
+        }
+    }
+
+    /// Where what is kept beside the file lies.
+    pub(crate) fn beside(&self) -> std::io::Result<Box<dyn Disk>> {
+        match self {
+            Place::Folder(folder) => Ok(Box::new(Folder::at(&folder.join(WAL_FOLDER))?)),
+            Place::Disk(make) => Ok(make()),
         }
     }
 
@@ -88,7 +100,12 @@ impl Place {
                 }
                 builder.open(&path)
             }
-            Place::Backend(make) => builder.create_with_backend(ErasedBackend(make())),
+            Place::Disk(make) => {
+                let disk = make();
+                let file = disk.open(FILE_NAME).map_err(|error| unusable(error.to_string()))?;
+                disk.sync_names().map_err(|error| unusable(error.to_string()))?;
+                builder.create_with_backend(ErasedBackend(file))
+            }
         };
         let database = opened.map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => OpenError::Locked { path: path.clone() },
@@ -138,7 +155,7 @@ fn remove_unfinished(folder: &Path) {
     }
 }
 
-/// redb takes a backend by type, the factory gives a boxed one.
+/// redb takes a backend by type, a disk gives a boxed one.
 #[derive(Debug)]
 struct ErasedBackend(Box<dyn StorageBackend>);
 

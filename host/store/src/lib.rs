@@ -1,6 +1,8 @@
-//! The system's memory: one redb file. State tables, append-only logs, and the time-series engine, and lines of logs, all written in group
-//! commits by one writer thread and read from MVCC snapshots. It knows no record's meaning.
+//! The system's memory: one redb file, and beside it the write-ahead log of samples. State tables, append-only logs, the
+//! time-series engine, and lines of logs, all written in group commits by one writer thread and read from MVCC snapshots. It
+//! knows no record's meaning.
 
+mod disk;
 mod envelope;
 mod error;
 mod file;
@@ -15,9 +17,11 @@ mod removal;
 mod series;
 mod store;
 pub mod testing;
+mod wal;
 mod write;
 mod writer;
 
+pub use disk::Disk;
 pub use error::{OpenError, ReadError, WriteError};
 pub use index::{IndexStatistics, LabelFilter, LabelMatcher, LabelTest, METRIC_NAME, Pattern, TimeRange, TopEntry};
 pub use key::TableKey;
@@ -25,5 +29,6 @@ pub use limits::{SeriesLimits, SeriesRefusal};
 pub use logs::{LogBatch, LogPage, LogQuery, LogRetention, LogText, LogsKept};
 pub use read::ReadTx;
 pub use registry::NewSeries;
+pub use series::Appended;
 pub use store::{Store, StoreMetrics, StoreOptions};
 pub use write::WriteTx;

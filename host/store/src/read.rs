@@ -5,13 +5,14 @@ use crate::{
     error::storage,
     index::LabelIndex,
     logs::{self, LogPage, LogQuery, LogsKept},
-    series::{self, Head, ReaderEpoch},
+    series::{self, Head, ReaderEpoch, Window},
+    wal::Wal,
 };
 use parking_lot::RwLock;
 use redb::{ReadTransaction, ReadableTableMetadata, TableDefinition, TableError};
 use std::{
     ops::{Bound, RangeBounds},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 use tandem_domain::{
     LogRecord, Record, Timestamp,
@@ -58,6 +59,11 @@ pub struct ReadTx {
     transaction: ReadTransaction,
     pub(crate) head: Arc<Head>,
     pub(crate) index: Arc<RwLock<LabelIndex>>,
+    wal: Arc<Wal>,
+    /// The last batch of samples at the time of the snapshot.
+    samples_end: u64,
+    flushed: OnceLock<u64>,
+    windows: OnceLock<Vec<Window>>,
     _epoch: ReaderEpoch,
 }
 
@@ -66,9 +72,11 @@ impl ReadTx {
         transaction: ReadTransaction,
         head: Arc<Head>,
         index: Arc<RwLock<LabelIndex>>,
+        (wal, samples_end): (Arc<Wal>, u64),
         epoch: ReaderEpoch,
     ) -> Self {
-        Self { transaction, head, index, _epoch: epoch }
+        let (flushed, windows) = (OnceLock::new(), OnceLock::new());
+        Self { transaction, head, index, wal, samples_end, flushed, windows, _epoch: epoch }
     }
 
     /// Runs `look` on a table; `None` when the table does not exist yet.
@@ -218,12 +226,34 @@ impl ReadTx {
     /// # Errors
     /// As [`ReadTx::get`].
     pub fn points(&self, series: SeriesId, start: Timestamp, end: Timestamp) -> Result<Points, ReadError> {
-        let mut points = series::points(self, &self.head, series, start, end)?;
-        self.without_deleted(series, &mut points);
-        Ok(points)
+        Ok(self.points_of_many(&[series], start, end)?.pop().unwrap_or_default())
     }
 
-    /// The newest sample of a series that arrived since it was last flushed, if any.
+    /// Points of many series, each as [`ReadTx::points`] gives them and in the order asked for; faster than one by one, since
+    /// series that lie together are read together.
+    ///
+    /// # Errors
+    /// As [`ReadTx::get`].
+    pub fn points_of_many(
+        &self,
+        series: &[SeriesId],
+        start: Timestamp,
+        end: Timestamp,
+    ) -> Result<Vec<Points>, ReadError> {
+        if series.is_sorted_by(|earlier, later| earlier < later) {
+            let mut found = series::points(self, &self.head, series, start, end)?;
+            series.iter().zip(&mut found).for_each(|(one, points)| self.without_deleted(*one, points));
+            return Ok(found);
+        }
+        let mut ascending = series.to_vec();
+        ascending.sort_unstable();
+        ascending.dedup();
+        let found = self.points_of_many(&ascending, start, end)?;
+        let of = |one: &SeriesId| ascending.binary_search(one).ok().and_then(|place| found.get(place)).cloned();
+        Ok(series.iter().map(|one| of(one).unwrap_or_default()).collect())
+    }
+
+    /// The newest sample of a series that arrived since the server started or shortly before, if any.
     ///
     /// # Errors
     /// As [`ReadTx::get`].
@@ -237,7 +267,7 @@ impl ReadTx {
     /// # Errors
     /// As [`ReadTx::get`].
     pub fn samples_after(&self, after: u64, max_samples: usize) -> Result<Vec<(u64, SampleBatch)>, ReadError> {
-        series::samples_after(self, after, max_samples)
+        self.wal.after(after, self.samples_end, max_samples)
     }
 
     /// The newest sample batch's sequence number; 0 at first.
@@ -245,7 +275,7 @@ impl ReadTx {
     /// # Errors
     /// As [`ReadTx::get`].
     pub fn samples_end(&self) -> Result<u64, ReadError> {
-        self.sequence(series::SAMPLES)
+        Ok(self.samples_end)
     }
 
     /// Lines of logs, newest first.
@@ -264,9 +294,29 @@ impl ReadTx {
         logs::kept(self)
     }
 
-    pub(crate) fn table_names(&self) -> Result<Vec<String>, ReadError> {
-        use redb::TableHandle;
-        Ok(self.transaction.list_tables().map_err(storage)?.map(|table| table.name().to_owned()).collect())
+    /// The last batch whose samples this snapshot has in blocks.
+    pub(crate) fn flushed(&self) -> Result<u64, ReadError> {
+        if let Some(flushed) = self.flushed.get() {
+            return Ok(*flushed);
+        }
+        let found = self.cursor(series::FLUSHED)?;
+        Ok(*self.flushed.get_or_init(|| found))
+    }
+
+    /// What this snapshot has in blocks, oldest first.
+    pub(crate) fn windows(&self) -> Result<&[Window], ReadError> {
+        if let Some(windows) = self.windows.get() {
+            return Ok(windows);
+        }
+        let found = series::all_windows(self)?;
+        Ok(self.windows.get_or_init(|| found))
+    }
+
+    pub(crate) fn cursors_with_prefix(&self, prefix: &str) -> Result<Vec<u64>, ReadError> {
+        let bounds = (Bound::Included(prefix.as_bytes().to_vec()), Bound::Unbounded);
+        let found = self.raw_range(CURSORS, &bounds, usize::MAX, false)?;
+        let mine = found.into_iter().take_while(|(key, _)| key.starts_with(prefix.as_bytes()));
+        mine.map(|(_, value)| number(&value)).collect()
     }
 }
 

@@ -377,7 +377,7 @@ impl ReadTx {
         self.index.read().statistics(most)
     }
 
-    /// Whether a series has samples in a range that are in no chunk yet.
+    /// Whether a series has samples in a range that are in no block yet.
     fn has_recent(&self, id: SeriesId, (start, end): TimeRange) -> bool {
         series::has_recent(&self.head, id, start, end)
     }

@@ -1,7 +1,7 @@
 //! Opening, reading, writing, maintaining.
 
 use crate::{
-    OpenError, ReadError, ReadTx, WriteError, WriteTx,
+    Disk, OpenError, ReadError, ReadTx, WriteError, WriteTx,
     error::storage,
     file::Place,
     histograms,
@@ -10,7 +10,9 @@ use crate::{
     logs::{self, LogRetention},
     registry,
     removal::{self, Silent},
-    series::{self, Epochs, Head},
+    series::{self, Epochs, Head, Upkeep},
+    wal::Wal,
+    write::Intake,
     writer::{self, Change, TypedChange},
 };
 use parking_lot::RwLock;
@@ -23,12 +25,19 @@ use std::{
     },
 };
 use tandem_domain::Timestamp;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 /// Changes that may wait for the writer; further ones wait in their callers.
 const MAX_WAITING_CHANGES: usize = 1024;
 /// How long samples are kept when the operator does not say, in milliseconds: 30 days.
 const DEFAULT_RETENTION_MILLIS: i64 = 30 * 86_400_000;
+/// How far behind the newest sample of its series one may come when the operator does not say, in milliseconds: 30 minutes.
+const DEFAULT_LATE_MILLIS: i64 = 30 * 60_000;
+/// Samples in memory when the operator does not say, in bytes: some eleven million samples, which is two hours of 20,000 series at
+/// fifteen seconds, and is read again within a second after a crash.
+const DEFAULT_HEAD_BYTES: usize = 192 << 20;
+/// When samples come faster than they are flushed, so many times the head's size is the most that memory holds of them.
+const MOST_HEADS: u64 = 2;
 
 /// How the store is opened.
 #[derive(Debug, Clone)]
@@ -39,11 +48,24 @@ pub struct StoreOptions {
     pub retention_millis: i64,
     /// How many series there may be.
     pub series: SeriesLimits,
+    /// Bytes of samples in blocks beyond which the oldest are dropped; none for no limit.
+    pub max_bytes: Option<u64>,
+    /// How far behind the newest sample of its series one may come, in milliseconds.
+    pub late_millis: i64,
+    /// Bytes of samples in memory at which they are flushed.
+    pub head_bytes: usize,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { cache_bytes: 32 << 20, retention_millis: DEFAULT_RETENTION_MILLIS, series: SeriesLimits::default() }
+        Self {
+            cache_bytes: 32 << 20,
+            retention_millis: DEFAULT_RETENTION_MILLIS,
+            series: SeriesLimits::default(),
+            max_bytes: None,
+            late_millis: DEFAULT_LATE_MILLIS,
+            head_bytes: DEFAULT_HEAD_BYTES,
+        }
     }
 }
 
@@ -56,12 +78,16 @@ pub struct StoreMetrics {
     pub changes: u64,
     /// Commits that failed.
     pub failed_commits: u64,
-    /// Samples in memory that are not in compressed chunks yet.
+    /// Samples in memory that are not in blocks yet.
     pub head_samples: u64,
     /// Series that are registered.
     pub series: u64,
+    /// Bytes of memory that samples in memory take.
+    pub head_bytes: u64,
     /// Bytes of the file.
     pub file_bytes: u64,
+    /// Bytes of the write-ahead log beside it.
+    pub wal_bytes: u64,
 }
 
 /// What reader and writer side share.
@@ -73,7 +99,11 @@ pub(crate) struct Shared {
     head: Arc<Head>,
     index: Arc<RwLock<LabelIndex>>,
     silent: Silent,
+    wal: Arc<Wal>,
     epochs: Arc<Epochs>,
+    upkeep: tokio::sync::Mutex<Upkeep>,
+    /// That the head is full is told here.
+    full: Notify,
     commits: AtomicU64,
     changes: AtomicU64,
     failed_commits: AtomicU64,
@@ -100,8 +130,21 @@ impl Shared {
         self.options.series
     }
 
-    pub(crate) fn committed(&self) {
+    pub(crate) fn wal(&self) -> &Wal {
+        &self.wal
+    }
+
+    /// What samples are held to on their way in.
+    pub(crate) fn intake(&self) -> Intake<'_> {
+        let crowded = self.head.unflushed_bytes() >= self.options.head_bytes as u64 * MOST_HEADS;
+        Intake { head: &self.head, late_millis: self.options.late_millis, crowded }
+    }
+
+    pub(crate) fn tell_committed(&self) {
         self.committed.send_modify(|count| *count += 1);
+        if self.head.unflushed_bytes() >= self.options.head_bytes as u64 {
+            self.full.notify_one();
+        }
     }
 
     pub(crate) fn count(&self, changes: u64, succeeded: bool) {
@@ -110,14 +153,26 @@ impl Shared {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// After a failed write redb refuses everything until the file is opened again; what is durable is still there.
-    pub(crate) fn reopen(&self) {
+    /// After a failed write redb refuses everything until the file is opened again; what is durable is still there. Samples that
+    /// were written with it are taken back, unless the file tells of them. What does not succeed is tried again at the next
+    /// commit, which fails.
+    pub(crate) fn recover(&self) {
         let mut database = self.database.write();
         *database = None;
-        match self.place.open(self.options.cache_bytes) {
+        match self.opened_again() {
             Ok(opened) => *database = Some(Arc::new(opened)),
             Err(error) => tracing::error!("the store could not be opened again after a failed write: {error}"),
         }
+    }
+
+    fn opened_again(&self) -> Result<Database, String> {
+        let opened = self.place.open(self.options.cache_bytes).map_err(|error| error.to_string())?;
+        let known = writer::known_batch(&opened).map_err(|error| error.to_string())?;
+        if let Some(written) = self.wal.settle(known).map_err(|error| error.to_string())? {
+            let batches = self.wal.after(written.first - 1, written.last, usize::MAX);
+            self.head.append(&batches.map_err(|error| error.to_string())?);
+        }
+        Ok(opened)
     }
 }
 
@@ -137,19 +192,26 @@ impl Store {
         Self::open_place(Place::Folder(folder.into()), options)
     }
 
-    /// Opens a store over backends that a test makes; the function is called again when the file must be opened again.
+    /// Opens a store over a disk that a test makes; the function is called again when the file must be opened again.
     ///
     /// # Errors
     /// As [`Store::open`].
-    pub fn open_with_backend(
-        make: impl Fn() -> Box<dyn redb::StorageBackend> + Send + Sync + 'static,
+    pub fn open_with_backend<D: Disk>(
+        make: impl Fn() -> Box<D> + Send + Sync + 'static,
         options: StoreOptions,
     ) -> Result<Store, OpenError> {
-        Self::open_place(Place::Backend(Box::new(make)), options)
+        Self::open_place(Place::Disk(Box::new(move || make() as Box<dyn Disk>)), options)
     }
 
     fn open_place(place: Place, options: StoreOptions) -> Result<Store, OpenError> {
+        let unusable = |what: String| OpenError::Unusable { path: place.path(), what };
         let database = place.open(options.cache_bytes)?;
+        let known = writer::known_batch(&database).map_err(|error| unusable(error.to_string()))?;
+        let flushed = writer::flushed_batch(&database).map_err(|error| unusable(error.to_string()))?;
+        let beside = place.beside().map_err(|error| unusable(error.to_string()))?;
+        let wal = Wal::open(beside, known, flushed).map_err(unusable)?;
+        let path = place.path();
+        let unusable = |what: String| OpenError::Unusable { path: path.clone(), what };
         let shared = Arc::new(Shared {
             place,
             options,
@@ -157,19 +219,21 @@ impl Store {
             head: Arc::new(Head::default()),
             index: Arc::default(),
             silent: Silent::default(),
+            wal: Arc::new(wal),
             epochs: Arc::new(Epochs::default()),
+            upkeep: tokio::sync::Mutex::default(),
+            full: Notify::new(),
             commits: AtomicU64::new(0),
             changes: AtomicU64::new(0),
             failed_commits: AtomicU64::new(0),
             committed: watch::Sender::new(0),
         });
-        let unusable = |what: String| OpenError::Unusable { path: "tandem.redb".into(), what };
         let (changes, receiver) = mpsc::channel(MAX_WAITING_CHANGES);
         let store = Store { shared: shared.clone(), changes };
         let fill = || {
             let read = store.read()?;
             registry::load(&read, &shared.index)?;
-            series::rebuild_head(&read, &shared.head)
+            series::rebuild_head(&read, &shared.wal, &shared.head)
         };
         fill().map_err(|error| unusable(error.to_string()))?;
         std::thread::Builder::new()
@@ -186,8 +250,11 @@ impl Store {
     pub fn read(&self) -> Result<ReadTx, ReadError> {
         // The epoch is taken first: what it protects in the head was still there when the snapshot was made.
         let epoch = Epochs::enter(&self.shared.epochs);
+        // Then how far the samples go: whose they are, the snapshot knows.
+        let samples_end = self.shared.wal.end();
         let transaction = self.shared.database()?.begin_read().map_err(storage)?;
-        Ok(ReadTx::new(transaction, self.shared.head.clone(), self.shared.index.clone(), epoch))
+        let samples = (self.shared.wal.clone(), samples_end);
+        Ok(ReadTx::new(transaction, self.shared.head.clone(), self.shared.index.clone(), samples, epoch))
     }
 
     /// Runs `change` on the writer thread, in one transaction with others that wait, and returns after the fsync.
@@ -216,16 +283,38 @@ impl Store {
         *self.shared.committed.borrow()
     }
 
-    /// Turns samples that have been in memory long enough into compressed chunks, and drops what is older than the
-    /// retention. To be called every few seconds.
+    /// Turns samples that have been in memory long enough into blocks, merges small runs of blocks, and drops what is beyond the
+    /// retention; whether there is more to do at once. To be called every few seconds, and when [`Store::head_filled`] resolves.
     ///
     /// # Errors
     /// When the store cannot be read or written; the samples stay where they are.
-    pub async fn maintain(&self, now: Timestamp) -> Result<(), WriteError> {
+    pub async fn maintain(&self, now: Timestamp) -> Result<bool, WriteError> {
+        let mut upkeep = self.shared.upkeep.lock().await;
+        let more = series::maintain(self, &mut upkeep, now).await?;
         let oldest_kept = now.plus_millis(-self.shared.options.retention_millis);
-        series::maintain(self, &self.shared.head, &self.shared.epochs, now, oldest_kept).await?;
         histograms::maintain(self, now, oldest_kept).await?;
-        removal::maintain(self, now, oldest_kept).await
+        removal::maintain(self, now, oldest_kept).await?;
+        Ok(more)
+    }
+
+    /// Turns all samples in memory into blocks.
+    ///
+    /// # Errors
+    /// As [`Store::maintain`].
+    pub async fn flush(&self) -> Result<(), WriteError> {
+        let _upkeep = self.shared.upkeep.lock().await;
+        while series::flush(self).await? {}
+        Ok(())
+    }
+
+    /// Resolves when memory holds as many samples as it should.
+    pub async fn head_filled(&self) {
+        self.shared.full.notified().await;
+    }
+
+    /// Whether samples come faster than they are written, so that further ones are refused for the time being.
+    pub fn is_crowded(&self) -> bool {
+        self.shared.intake().crowded
     }
 
     pub(crate) fn index(&self) -> &RwLock<LabelIndex> {
@@ -248,6 +337,22 @@ impl Store {
         logs::maintain(self, retention, now).await
     }
 
+    pub(crate) fn wal(&self) -> &Wal {
+        &self.shared.wal
+    }
+
+    pub(crate) fn epochs(&self) -> &Epochs {
+        &self.shared.epochs
+    }
+
+    pub(crate) fn options(&self) -> &StoreOptions {
+        &self.shared.options
+    }
+
+    pub(crate) fn head_is_full(&self) -> bool {
+        self.shared.head.growing_bytes() >= self.shared.options.head_bytes
+    }
+
     /// What the store has done, and how big it is.
     pub fn metrics(&self) -> StoreMetrics {
         StoreMetrics {
@@ -256,7 +361,9 @@ impl Store {
             failed_commits: self.shared.failed_commits.load(Ordering::Relaxed),
             head_samples: self.shared.head.sample_count(),
             series: self.shared.index.read().len(),
+            head_bytes: self.shared.head.unflushed_bytes(),
             file_bytes: self.shared.place.file_bytes(),
+            wal_bytes: self.shared.wal.bytes(),
         }
     }
 }

@@ -9,10 +9,12 @@ use crate::{
     logs::{self, LogBatch},
     read::{self, ByteBounds, CURSORS, Entries, SEQUENCES, byte_bounds, log_name, number, raw, table_name},
     registry::RegistryChanges,
-    series,
+    series::{self, Appended, Head},
+    wal,
+    writer::Deferred,
 };
 use parking_lot::RwLock;
-use redb::{ReadableTable, WriteTransaction};
+use redb::ReadableTable;
 use std::{
     collections::{BTreeMap, HashMap},
     ops::{Bound, RangeBounds},
@@ -23,9 +25,10 @@ type Staged = HashMap<String, BTreeMap<Vec<u8>, Option<Vec<u8>>>>;
 
 /// A write in progress; also reads, and sees its own writes and those of changes before it in the same commit.
 pub struct WriteTx<'t> {
-    transaction: &'t WriteTransaction,
+    transaction: &'t Deferred<'t>,
     staged: Staged,
-    samples: Vec<(u64, SampleBatch)>,
+    batches: Vec<StagedBatch>,
+    dropped_tables: bool,
     pub(crate) context: Context<'t>,
     pub(crate) registry: RegistryChanges,
 }
@@ -39,25 +42,45 @@ pub(crate) struct Context<'t> {
     pub earlier: &'t RegistryChanges,
     /// How many series there may be.
     pub limits: SeriesLimits,
+    pub intake: Intake<'t>,
 }
 
-/// What a change leaves for memory when its commit is durable.
+/// What samples are held to on their way in.
+#[derive(Clone, Copy)]
+pub(crate) struct Intake<'t> {
+    pub head: &'t Head,
+    /// How far behind the newest sample of its series one may lie, in milliseconds.
+    pub late_millis: i64,
+    /// Whether the head holds as much as it may.
+    pub crowded: bool,
+}
+
+/// A batch on its way into the write-ahead log and the head.
+pub(crate) struct StagedBatch {
+    pub bytes: Vec<u8>,
+    pub batch: SampleBatch,
+}
+
+/// What a change leaves when its records are in the transaction.
 pub(crate) struct Applied {
-    pub samples: Vec<(u64, SampleBatch)>,
+    pub batches: Vec<StagedBatch>,
     pub registry: RegistryChanges,
+    /// Whether there is something in the transaction to commit.
+    pub has_records: bool,
 }
 
 impl<'t> WriteTx<'t> {
-    pub(crate) fn new(transaction: &'t WriteTransaction, context: Context<'t>) -> Self {
-        let registry = RegistryChanges::default();
-        Self { transaction, staged: HashMap::new(), samples: Vec::new(), context, registry }
+    pub(crate) fn new(transaction: &'t Deferred<'t>, context: Context<'t>) -> Self {
+        let (staged, registry) = (HashMap::new(), RegistryChanges::default());
+        Self { transaction, staged, batches: Vec::new(), dropped_tables: false, context, registry }
     }
 
-    /// Writes what was staged into the transaction; answers what is for the head and the index.
+    /// Writes what was staged into the transaction; answers what is for the write-ahead log and the index.
     pub(crate) fn apply(mut self) -> Result<Applied, WriteError> {
         self.tell_of_series()?;
+        let has_records = self.dropped_tables || !self.staged.is_empty();
         for (name, entries) in self.staged {
-            let mut table = self.transaction.open_table(raw(&name)).map_err(write_storage)?;
+            let mut table = self.transaction.get()?.open_table(raw(&name)).map_err(write_storage)?;
             for (key, value) in entries {
                 match value {
                     Some(value) => table.insert(key.as_slice(), value.as_slice()).map(drop),
@@ -66,14 +89,14 @@ impl<'t> WriteTx<'t> {
                 .map_err(write_storage)?;
             }
         }
-        Ok(Applied { samples: self.samples, registry: self.registry })
+        Ok(Applied { batches: self.batches, registry: self.registry, has_records })
     }
 
     pub(crate) fn raw_get(&self, name: &str, key: &[u8]) -> Result<Option<Vec<u8>>, WriteError> {
         if let Some(staged) = self.staged.get(name).and_then(|entries| entries.get(key)) {
             return Ok(staged.clone());
         }
-        let table = self.transaction.open_table(raw(name)).map_err(storage)?;
+        let table = self.transaction.get()?.open_table(raw(name)).map_err(storage)?;
         let found = table.get(key).map_err(storage)?.map(|value| value.value().to_vec());
         Ok(found)
     }
@@ -84,7 +107,7 @@ impl<'t> WriteTx<'t> {
         }
         let staged = self.staged.get(name);
         let staged_here = staged.map_or(0, BTreeMap::len);
-        let table = self.transaction.open_table(raw(name)).map_err(storage)?;
+        let table = self.transaction.get()?.open_table(raw(name)).map_err(storage)?;
         let slices = (bounds.0.as_ref().map(Vec::as_slice), bounds.1.as_ref().map(Vec::as_slice));
         let mut merged = BTreeMap::new();
         // Staged removals can hide at most as many entries as are staged.
@@ -232,21 +255,36 @@ impl<'t> WriteTx<'t> {
         Ok(self.raw_get(CURSORS, reader.as_bytes())?.map_or(Ok(0), |bytes| number(&bytes))?)
     }
 
-    /// Appends samples; they are readable after the commit.
+    /// Appends samples; they are readable after the commit. What repeats the newest sample of its series, or lies too far behind
+    /// it, is left out and counted.
     ///
     /// # Errors
-    /// When the columns differ in length, or as [`WriteTx::put`].
-    pub fn append_samples(&mut self, batch: &SampleBatch) -> Result<(), WriteError> {
+    /// When the columns differ in length, a series was never registered, or memory is full of what is not flushed yet.
+    pub fn append_samples(&mut self, batch: &SampleBatch) -> Result<Appended, WriteError> {
         if batch.is_empty() {
-            return Ok(());
+            return Ok(Appended::default());
+        }
+        if self.context.intake.crowded {
+            return Err(WriteError::Crowded);
+        }
+        if let Some(unknown) = batch.series.iter().find(|series| series.0 >= series::MAX_SERIES) {
+            return Err(WriteError::Refused(format!("there is no series {}", unknown.0)));
         }
         let revived = self.with_living(batch)?;
         let batch = revived.as_ref().unwrap_or(batch);
-        let bytes = series::encode_batch(batch).map_err(WriteError::Refused)?;
-        let sequence = self.next_id(series::SAMPLES)?;
-        self.raw_put(series::SAMPLES, sequence.to_bytes(), Some(bytes));
-        self.samples.push((sequence, batch.clone()));
-        Ok(())
+        let uneven = batch.at.len() != batch.len() || batch.value.len() != batch.len();
+        let (appended, wanted) = if uneven {
+            Default::default()
+        } else {
+            self.context.intake.head.admit(batch, self.context.intake.late_millis)
+        };
+        let batch = wanted.unwrap_or_else(|| batch.clone());
+        if batch.is_empty() {
+            return Ok(appended);
+        }
+        let bytes = wal::encode_batch(&batch).map_err(WriteError::Refused)?;
+        self.batches.push(StagedBatch { bytes, batch });
+        Ok(appended)
     }
 
     pub(crate) fn has_chunk(&self, table: &str, key: &[u8]) -> Result<bool, WriteError> {
@@ -261,15 +299,9 @@ impl<'t> WriteTx<'t> {
         self.raw_put(table, key, Some(bytes));
     }
 
-    pub(crate) fn cursors_with_prefix(&self, prefix: &str) -> Result<Vec<u64>, WriteError> {
-        let bounds = (Bound::Included(prefix.as_bytes().to_vec()), Bound::Unbounded);
-        let found = self.raw_range(CURSORS, &bounds, usize::MAX)?;
-        let mine = found.into_iter().take_while(|(key, _)| key.starts_with(prefix.as_bytes()));
-        mine.map(|(_, value)| Ok(number(&value)?)).collect()
-    }
-
     pub(crate) fn drop_table(&mut self, name: &str) -> Result<(), WriteError> {
-        self.transaction.delete_table(raw(name)).map_err(write_storage)?;
+        self.dropped_tables = true;
+        self.transaction.get()?.delete_table(raw(name)).map_err(write_storage)?;
         Ok(())
     }
 }

@@ -1,14 +1,23 @@
-//! The one writer thread: takes the changes that wait, runs them in one transaction, and answers all of them after the one
-//! fsync of its commit.
+//! The one writer thread: takes the changes that wait, runs them in one transaction, and answers all of them after its commit.
+//! Samples go into the write-ahead log, everything else into the file, and where there is nothing else the file is left alone:
+//! one fsync for one commit then, and two where there is both.
 
-use crate::{WriteError, WriteTx, error::write_storage, registry::RegistryChanges, store::Shared, write::Context};
-use redb::{Database, Durability};
+use crate::{
+    ReadError, WriteError, WriteTx,
+    error::{storage, write_storage},
+    read::{CURSORS, SEQUENCES, number, raw},
+    registry::RegistryChanges,
+    series::{FLUSHED, SAMPLES},
+    store::Shared,
+    write::{Context, StagedBatch},
+};
+use redb::{Database, Durability, ReadableDatabase, TableError, WriteTransaction};
 use std::{
     any::Any,
+    cell::OnceCell,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
-use tandem_domain::series::SampleBatch;
 use tokio::sync::{mpsc, oneshot};
 
 /// Most changes in one commit, so that the first of them does not wait long.
@@ -62,6 +71,28 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a text".into())
 }
 
+/// A transaction that begins when it is first needed: what brings only samples needs none.
+pub(crate) struct Deferred<'d> {
+    database: &'d Database,
+    begun: OnceCell<WriteTransaction>,
+}
+
+impl<'d> Deferred<'d> {
+    fn new(database: &'d Database) -> Self {
+        Self { database, begun: OnceCell::new() }
+    }
+
+    /// The transaction.
+    pub(crate) fn get(&self) -> Result<&WriteTransaction, WriteError> {
+        if let Some(begun) = self.begun.get() {
+            return Ok(begun);
+        }
+        let mut transaction = self.database.begin_write().map_err(write_storage)?;
+        transaction.set_durability(Durability::Immediate).map_err(write_storage)?;
+        Ok(self.begun.get_or_init(|| transaction))
+    }
+}
+
 /// Runs until every sender is gone.
 pub(crate) fn run(shared: &Arc<Shared>, mut changes: mpsc::Receiver<Box<dyn Change>>) {
     while let Some(first) = changes.blocking_recv() {
@@ -75,7 +106,7 @@ pub(crate) fn run(shared: &Arc<Shared>, mut changes: mpsc::Receiver<Box<dyn Chan
         let committed = commit(shared, &mut group);
         if let Err(error) = &committed {
             tracing::error!(changes = group.len(), "a commit failed: {error}");
-            shared.reopen();
+            shared.recover();
         }
         shared.count(group.len() as u64, committed.is_ok());
         for change in group {
@@ -86,25 +117,64 @@ pub(crate) fn run(shared: &Arc<Shared>, mut changes: mpsc::Receiver<Box<dyn Chan
 
 fn commit(shared: &Arc<Shared>, group: &mut [Box<dyn Change>]) -> Result<(), WriteError> {
     let database: Arc<Database> = shared.database().map_err(write_storage)?;
-    let mut transaction = database.begin_write().map_err(write_storage)?;
-    transaction.set_durability(Durability::Immediate).map_err(write_storage)?;
-    let mut samples: Vec<(u64, SampleBatch)> = Vec::new();
-    let mut registry = RegistryChanges::default();
+    let deferred = Deferred::new(&database);
+    let mut batches: Vec<StagedBatch> = Vec::new();
+    let (mut registry, mut has_records) = (RegistryChanges::default(), false);
     for change in group {
-        let mut staged = WriteTx::new(
-            &transaction,
-            Context { index: shared.index(), earlier: &registry, limits: shared.series_limits() },
-        );
+        let context = Context {
+            index: shared.index(),
+            earlier: &registry,
+            limits: shared.series_limits(),
+            intake: shared.intake(),
+        };
+        let mut staged = WriteTx::new(&deferred, context);
         if change.run(&mut staged) {
             let applied = staged.apply()?;
-            samples.extend(applied.samples);
+            batches.extend(applied.batches);
+            has_records |= applied.has_records;
             registry.extend(applied.registry);
         }
     }
-    transaction.commit().map_err(write_storage)?;
-    // Series first: whoever meets a sample finds whose it is.
+    let first = shared.wal().next();
+    let (bytes, samples): (Vec<_>, Vec<_>) =
+        batches.into_iter().zip(first..).map(|(staged, number)| (staged.bytes, (number, staged.batch))).unzip();
+    if has_records && let Some((last, _)) = samples.last() {
+        // What is in the log with this number counts when this is committed.
+        let mut sequences = deferred.get()?.open_table(raw(SEQUENCES)).map_err(write_storage)?;
+        sequences.insert(SAMPLES.as_bytes(), last.to_be_bytes().as_slice()).map_err(write_storage)?;
+    }
+    let written = if bytes.is_empty() { None } else { Some(shared.wal().write(&bytes, has_records)) };
+    let written = written.transpose().map_err(write_storage)?;
+    match deferred.begun.into_inner() {
+        Some(transaction) if has_records => transaction.commit().map_err(write_storage)?,
+        Some(transaction) => transaction.abort().map_err(write_storage)?,
+        None => {}
+    }
+    // Series first: whoever meets a sample finds whose it is. Then memory: who is told of a batch finds its samples.
     registry.reach(shared.index());
-    shared.head().append(samples);
-    shared.committed();
+    shared.head().append(&samples);
+    if let Some(written) = written {
+        shared.wal().confirm(written);
+    }
+    shared.tell_committed();
     Ok(())
+}
+
+/// The last batch of samples that the file tells of.
+pub(crate) fn known_batch(database: &Database) -> Result<u64, ReadError> {
+    number_under(database, SEQUENCES, SAMPLES)
+}
+
+/// The last batch whose samples are in blocks.
+pub(crate) fn flushed_batch(database: &Database) -> Result<u64, ReadError> {
+    number_under(database, CURSORS, FLUSHED)
+}
+
+fn number_under(database: &Database, table: &str, key: &str) -> Result<u64, ReadError> {
+    let read = database.begin_read().map_err(storage)?;
+    match read.open_table(raw(table)) {
+        Ok(table) => table.get(key.as_bytes()).map_err(storage)?.map_or(Ok(0), |bytes| number(bytes.value())),
+        Err(TableError::TableDoesNotExist(_)) => Ok(0),
+        Err(error) => Err(storage(error)),
+    }
 }

@@ -2,7 +2,11 @@
 //! with many writers sharing commits.
 
 use serde::{Deserialize, Serialize};
-use tandem_domain::{LogRecord, Record};
+use tandem_domain::{
+    LogRecord, Record, Timestamp,
+    series::{Labels, MetricType, SampleBatch, SeriesDescription, SeriesId},
+    target::TargetKey,
+};
 use tandem_store::{Store, StoreOptions, WriteError, testing::LossyDisk};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -152,4 +156,112 @@ async fn many_writers_share_commits_and_a_failed_change_leaves_nothing() {
     assert!(notes.iter().all(|note| note.number % 10 != 3 && note.number % 10 != 7));
     let metrics = store.metrics();
     assert!(metrics.commits < metrics.changes, "{metrics:?}");
+}
+
+/// A step of the story of samples: every third step also writes a record, every seventh registers the series anew.
+async fn sample(store: &Store, number: u64) -> Result<(), WriteError> {
+    let description = SeriesDescription {
+        metric: "m".into(),
+        metric_type: MetricType::Gauge,
+        unit: String::new(),
+        labels: Labels::default(),
+    };
+    let target = TargetKey { job: "j".into(), instance: "i".into() };
+    store
+        .write(move |tx| {
+            let id = if number % 7 == 1 { tx.register_series(&target, &description)? } else { SeriesId(1) };
+            let mut batch = SampleBatch::default();
+            (0..50).for_each(|step| batch.push(id, Timestamp((number * 50 + step) as i64 * 1_000), number as f64));
+            tx.append_samples(&batch)?;
+            if number % 3 == 0 {
+                tx.put(&Note { name: "newest".into(), number })?;
+            }
+            Ok(())
+        })
+        .await
+}
+
+/// What is there after a cut: every sample of what was acknowledged, none twice, the stream as the points, and no record without
+/// the samples of its change.
+fn check_samples(store: &Store, acknowledged: u64, when: &str) -> u64 {
+    let read = store.read().expect("reads");
+    let points = read.points(SeriesId(1), Timestamp::MIN, Timestamp::MAX).expect("points");
+    assert_eq!(points.at.len() % 50, 0, "{when}: batches are kept whole");
+    let last = points.at.len() as u64 / 50;
+    assert!(last >= acknowledged, "{when}: {acknowledged} were acknowledged and {last} are there");
+    let expected: Vec<(i64, f64)> =
+        (50..(last + 1) * 50).map(|sample| (sample as i64 * 1_000, (sample / 50) as f64)).collect();
+    let found: Vec<(i64, f64)> = points.at.iter().map(|at| at.0).zip(points.value).collect();
+    assert_eq!(found, expected, "{when}");
+    assert_eq!(read.samples_end().expect("reads"), last, "{when}: each batch has its number");
+    let stream = read.samples_after(0, usize::MAX).expect("reads");
+    assert!(stream.iter().all(|(number, batch)| batch.value[0] == *number as f64), "{when}");
+    assert_eq!(stream.last().map_or(last, |(number, _)| *number), last, "{when}");
+    let newest = read.get::<Note>(&"newest".to_owned()).expect("reads").map_or(0, |note| note.number);
+    assert_eq!(newest, last - last % 3, "{when}: a record and its samples come together");
+    last
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn power_cut_at_every_sync_point_loses_no_sample_and_keeps_none_twice() {
+    let mut reached = 0;
+    for leak in [None, Some(1), Some(2), Some(3)] {
+        for cut in 1..45 {
+            let disk = LossyDisk::default();
+            let store = open(&disk);
+            sample(&store, 1).await.expect("the power is on");
+            if let Some(every) = leak {
+                disk.leak_every(every);
+            }
+            disk.cut_at_sync(disk.syncs() + cut);
+            let mut acknowledged = 1;
+            for number in 2..40 {
+                // Flushes and merges come in between, and the log is trimmed.
+                let upkeep = async {
+                    store.flush().await?;
+                    store.maintain(Timestamp(10 * 3_600_000)).await
+                };
+                if number % 5 == 0 && upkeep.await.is_err() {
+                    break;
+                }
+                if sample(&store, number).await.is_err() {
+                    break;
+                }
+                acknowledged = number;
+            }
+            reached += u32::from(disk.is_cut());
+            drop(store);
+            disk.restore_power();
+            let store = open(&disk);
+            let when = format!("cut at {cut}, leak {leak:?}");
+            let last = check_samples(&store, acknowledged, &when);
+            for number in last + 1..=last + 4 {
+                sample(&store, number).await.expect("the power is on");
+            }
+            store.flush().await.expect("flushes");
+            check_samples(&store, last + 4, &when);
+        }
+    }
+    assert!(reached > 4 * 30, "only {reached} cuts were reached");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_fills_up_loses_no_acknowledged_sample() {
+    let disk = LossyDisk::default();
+    let store = open(&disk);
+    for number in 1..=4 {
+        sample(&store, number).await.expect("there is space");
+    }
+    disk.limit_bytes(Some(disk.len_bytes() + 1_000));
+    let mut acknowledged = 4;
+    while sample(&store, acknowledged + 1).await.is_ok() {
+        acknowledged += 1;
+        assert!(acknowledged < 100, "the disk has an end");
+    }
+    check_samples(&store, acknowledged, "full");
+    disk.limit_bytes(None);
+    sample(&store, acknowledged + 1).await.expect("there is space again");
+    check_samples(&store, acknowledged + 1, "after");
+    drop(store);
+    check_samples(&open(&disk.in_next_machine()), acknowledged + 1, "after a restart");
 }

@@ -43,6 +43,8 @@ pub enum Reason {
     TooNew,
     /// It lies further in the past than is taken.
     TooOld,
+    /// It lies further behind the newest sample of its series than is taken.
+    TooLate,
 }
 
 impl Reason {
@@ -66,6 +68,7 @@ impl Reason {
             Self::TooManySeriesOfMetric => "too_many_series_of_metric",
             Self::TooNew => "too_new",
             Self::TooOld => "too_old",
+            Self::TooLate => "too_late",
         }
     }
 }

@@ -100,7 +100,8 @@ pub(super) async fn scrape(store: &Store, at: Timestamp, value: f64) -> Result<(
             let series = tx.register_series(&target, &description)?;
             let mut batch = SampleBatch::default();
             batch.push(series, at, value);
-            tx.append_samples(&batch)
+            tx.append_samples(&batch)?;
+            Ok(())
         })
         .await
 }

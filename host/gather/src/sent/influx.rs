@@ -19,6 +19,7 @@ impl SentReceiver {
         posted: &[u8],
     ) -> Result<Taken, SentError> {
         let precision = Precision::of(precision).map_err(|error| SentError::Malformed(error.to_string()))?;
+        self.has_room().await?;
         let opened = self.open(content_encoding, posted, self.limits.decompressed_bytes).await?;
         let batch = influx::decode(&opened, precision, self.clock.now(), self.seed, &self.limits);
         let mut rejections = batch.rejections;

@@ -21,7 +21,7 @@ use logs::LogKeeper;
 use opening::Opening;
 use parking_lot::Mutex;
 use series::KnownSeries;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tandem_domain::{series::SeriesDescription, target::TargetKey, time::Clock};
 use tandem_store::{Store, WriteError};
 use tandem_wire::{
@@ -32,6 +32,11 @@ use tandem_wire::{
     remote_write::{self as wire_remote_write, Unsupported},
     series_key::KeySeed,
 };
+
+/// How long a sender waits when samples come faster than they are written, before it is asked to come again.
+const ROOM_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often it is looked whether there is room again: some flushes take less than a tenth of a second.
+const ROOM_EVERY: Duration = Duration::from_millis(20);
 
 /// A body was not taken in.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +53,7 @@ pub enum SentError {
     /// There is no room at present; nothing of it was kept, and it may be sent again (429).
     #[error("{0}")]
     Busy(String),
-    /// Nothing of it was kept, and it may be sent again (503).
+    /// Nothing of it was kept, and it may be sent again (503, or 429 when there is no room).
     #[error(transparent)]
     Store(#[from] WriteError),
 }
@@ -157,6 +162,17 @@ impl SentReceiver {
     pub fn keeping_logs(mut self, millis: i64) -> Self {
         self.logs.retention_millis = millis;
         self
+    }
+
+    /// Waits until the store takes samples in, before anything is done with a body.
+    async fn has_room(&self) -> Result<(), SentError> {
+        let room = async {
+            while self.store.is_crowded() {
+                tokio::time::sleep(ROOM_EVERY).await;
+            }
+        };
+        let waited = tokio::time::timeout(ROOM_TIMEOUT, room).await;
+        waited.map_err(|_| SentError::Store(WriteError::Crowded))
     }
 }
 

@@ -27,6 +27,7 @@ impl SentReceiver {
         content_encoding: Option<&str>,
         posted: &[u8],
     ) -> Result<Taken, SentError> {
+        self.has_room().await?;
         let opened = self.open(content_encoding, posted, self.limits.decompressed_bytes).await?;
         let batch = otlp::decode_metrics(encoding, &opened, &Options::default(), self.seed, &self.limits)?;
         let mut rejections = batch.rejections;

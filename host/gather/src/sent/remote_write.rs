@@ -32,6 +32,7 @@ impl SentReceiver {
         posted: &[u8],
     ) -> Result<RemoteWritten, SentError> {
         let protocol = Protocol::negotiate(content_type, content_encoding)?;
+        self.has_room().await?;
         let opened = self.open_snappy(posted).await?;
         let (body, mut rejections) = self.read(protocol, &opened)?;
         let kept = self.commit(Door::RemoteWrite, body, &mut rejections).await?;

@@ -401,7 +401,7 @@ impl SentReceiver {
         }
         let tell = self.known.to_tell(&settled.senders, now);
         let newcomers = body.newcomers;
-        let (met, refused) = self
+        let (met, refused, appended) = self
             .store
             .write(move |tx| {
                 let mut met = Vec::with_capacity(newcomers.len());
@@ -429,14 +429,19 @@ impl SentReceiver {
                         Err(refusal) => refused.0.entry(refusal).or_default().histograms += 1,
                     }
                 }
-                tx.append_samples(&batch)?;
+                let appended = tx.append_samples(&batch)?;
                 tx.append_histograms(&histograms)?;
-                Ok((met, refused))
+                Ok((met, refused, appended))
             })
             .await?;
         self.known.remember(met);
         let kept = refused.told(kept, rejections);
-        self.metrics.taken(door, kept.samples + kept.histograms, rejections);
+        if appended.too_late > 0 {
+            let told = || "a sample lies too far behind the newest one of its series".to_owned();
+            rejections.note(Reason::TooLate, appended.too_late, told);
+        }
+        let kept = Kept { samples: kept.samples - appended.too_late, ..kept };
+        self.metrics.taken(door, kept.samples + kept.histograms, appended.duplicates, rejections);
         Ok(kept)
     }
 }

@@ -17,12 +17,14 @@ pub struct SentMetrics {
     samples: AtomicU64,
     log_lines: AtomicU64,
     withheld_events: AtomicU64,
+    duplicates: AtomicU64,
     rejected: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl SentMetrics {
-    pub(super) fn taken(&self, _door: Door, samples: u64, rejections: &Rejections) {
+    pub(super) fn taken(&self, _door: Door, samples: u64, duplicates: u64, rejections: &Rejections) {
         self.bodies.fetch_add(1, Ordering::Relaxed);
+        self.duplicates.fetch_add(duplicates, Ordering::Relaxed);
         self.samples.fetch_add(samples, Ordering::Relaxed);
         self.reject(rejections);
     }
@@ -45,8 +47,10 @@ impl SentMetrics {
     }
 
     /// Bodies, samples and lines taken in.
-    pub fn read(&self) -> [(&'static str, &'static str, u64); 4] {
+    pub fn read(&self) -> [(&'static str, &'static str, u64); 5] {
+        let duplicates = self.duplicates.load(Ordering::Relaxed);
         [
+            ("tandem_sent_duplicates_total", "Samples among them that were there already", duplicates),
             ("tandem_sent_bodies_total", "Bodies of senders taken in", self.bodies.load(Ordering::Relaxed)),
             ("tandem_sent_samples_total", "Samples of senders taken in", self.samples.load(Ordering::Relaxed)),
             ("tandem_logs_lines_total", "Lines of logs taken in", self.log_lines.load(Ordering::Relaxed)),

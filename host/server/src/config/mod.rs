@@ -3,9 +3,11 @@
 
 mod explain;
 mod plugins;
+mod store;
 
 pub use explain::ConfigError;
 pub use plugins::{Bytes, PluginConfig, SecretSource};
+pub use store::StoreConfig;
 
 use serde::Deserialize;
 use std::{
@@ -47,7 +49,9 @@ pub struct Config {
     pub aiops: tandem_aiops::AiopsConfig,
     /// The MLOps rooms.
     pub mlops: tandem_mlops::MlopsConfig,
-    /// How long samples are kept, and how much memory things may take.
+    /// How long samples are kept, and how many.
+    pub store: StoreConfig,
+    /// How much memory things may take.
     pub limits: LimitsConfig,
 }
 
@@ -67,6 +71,7 @@ impl Default for Config {
             notify: BTreeMap::new(),
             aiops: Default::default(),
             mlops: Default::default(),
+            store: StoreConfig::default(),
             limits: LimitsConfig::default(),
         }
     }
@@ -262,6 +267,7 @@ impl Config {
         }
         self.limits.validate()?;
         self.aiops.validate().map_err(|problem| ("aiops".into(), problem))?;
+        self.store.validate().map_err(|problem| ("store".into(), problem))?;
         self.mlops.validate().map_err(|problem| ("mlops".into(), problem))?;
         Ok(())
     }

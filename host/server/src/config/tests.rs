@@ -49,3 +49,23 @@ fn limits_of_series_are_read_and_held_to_sense() {
     let said = problem("[limits]\nlabels_per_series = 100000\n");
     assert!(said.contains("from 1 to 1024"), "{said}");
 }
+
+#[test]
+fn the_store_is_told_how_much_to_keep_and_refuses_what_makes_no_sense() {
+    let text = "[store]\nretention = \"90d\"\nmax_size = \"200GiB\"\nout_of_order_window = \"2h\"\nhead = \"64MiB\"\n";
+    let config = Config::parse(Path::new("tandem.toml"), text).expect("fine");
+    let options = config.store.options(&config.limits);
+    assert_eq!((options.retention_millis, options.late_millis), (90 * 86_400_000, 2 * 3_600_000));
+    assert_eq!((options.max_bytes, options.head_bytes), (Some(200 << 30), 64 << 20));
+    assert_eq!(StoreConfig::default().options(&config.limits).max_bytes, None);
+    for (line, told) in [
+        ("retention = \"1h\"", "at least \"2h\""),
+        ("max_size = \"1MiB\"", "at least \"16MiB\""),
+        ("out_of_order_window = \"31d\"", "longer than retention"),
+        ("head = \"1KiB\"", "at least \"8MiB\""),
+        ("retention = \"30\"", "is not a duration"),
+    ] {
+        let said = problem(&format!("[store]\n{line}\n"));
+        assert!(said.contains(told), "{line}: {said}");
+    }
+}

@@ -9,7 +9,7 @@ use tandem_domain::{Timestamp, series::SeriesId};
 /// Of what there is something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Floats, as far as they are in chunks.
+    /// Floats, as far as they are in blocks.
     Floats,
     /// Native histograms.
     Histograms,

@@ -144,7 +144,7 @@ impl LabelIndex {
         self.visible(entry).find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
-    /// The places of the series that a filter finds; `recent` tells of a series that has samples which are in no chunk yet.
+    /// The places of the series that a filter finds; `recent` tells of a series that has samples which are in no block yet.
     pub(super) fn filtered(&self, filter: &LabelFilter, recent: &dyn Fn(SeriesId, TimeRange) -> bool) -> RoaringBitmap {
         let fitting = if filter.sets.is_empty() {
             self.all.clone()

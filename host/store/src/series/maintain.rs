@@ -1,112 +1,79 @@
-//! Moving samples from the head into chunks, and dropping what is too old.
+//! The engine's upkeep: flushing, merging, forgetting, and dropping what is too old or too much.
 
-use super::{
-    FLUSHED, SAMPLE_READERS, SAMPLES,
-    chunks::{self, WINDOW_MILLIS},
-    codec,
-    head::{Epochs, Head},
-};
-use crate::{Store, WriteError, index::Kind};
-use roaring::RoaringTreemap;
-use std::collections::BTreeMap;
-use tandem_domain::{Timestamp, series::SeriesId};
+use super::{FLUSHED, SAMPLE_READERS, WINDOW_MILLIS, flush::flush, merge::merge, windows};
+use crate::{Store, WriteError};
+use tandem_domain::Timestamp;
 
-/// The head is flushed when it holds this many samples: some 100 MB of memory.
-const FLUSH_AT_SAMPLES: u64 = 2_000_000;
-/// Or when its oldest sample is this old, in milliseconds: long enough for a chunk worth compressing.
-const FLUSH_AT_AGE_MILLIS: i64 = 20 * 60_000;
-/// Batches that a reader who has fallen behind may keep from being trimmed: what a day brings at fifteen seconds from a
-/// hundred targets. A reader further behind reads chunks.
-const MAX_KEPT_BATCHES: u64 = 600_000;
+/// What a window that is over left in the head is flushed this long after the last flush, in milliseconds, so that samples that
+/// come late one by one do not make a run each.
+const FLUSH_LATE_EVERY_MILLIS: i64 = 60_000;
+/// Passes of merging in one call, so that whoever maintains gets to flush in between.
+const MERGE_PASSES: usize = 4;
 
-/// One pass: flush when it is time, trim what is flushed and read, forget what nobody reads, drop old windows.
-pub(crate) async fn maintain(
-    store: &Store,
-    head: &Head,
-    epochs: &Epochs,
-    now: Timestamp,
-    oldest_kept: Timestamp,
-) -> Result<(), WriteError> {
-    if let Some(sequence) = epochs.forgettable() {
-        head.forget_through(sequence);
-    }
-    let old = head.oldest().is_some_and(|oldest| now.millis_since(oldest) >= FLUSH_AT_AGE_MILLIS);
-    if old || head.sample_count() >= FLUSH_AT_SAMPLES {
-        flush(store, head, epochs).await?;
-    }
-    drop_old_windows(store, oldest_kept).await
+/// What upkeep remembers between calls.
+#[derive(Debug, Default)]
+pub(crate) struct Upkeep {
+    last_flush: Option<Timestamp>,
 }
 
-/// The chunks of a flush (table, key, bytes), and which series have some in which window.
-#[derive(Default)]
-struct EncodedChunks {
-    chunks: Vec<(String, Vec<u8>, Vec<u8>)>,
-    present: BTreeMap<i64, RoaringTreemap>,
-}
-
-async fn flush(store: &Store, head: &Head, epochs: &Epochs) -> Result<(), WriteError> {
-    let (through, flushed) = {
-        let read = store.read()?;
-        (read.samples_end()?, read.cursor(FLUSHED)?)
-    };
-    if through <= flushed {
-        return Ok(());
+/// One pass; whether there is more to do at once.
+pub(crate) async fn maintain(store: &Store, upkeep: &mut Upkeep, now: Timestamp) -> Result<bool, WriteError> {
+    if let Some(through) = store.epochs().forgettable() {
+        store.head().forget_through(through);
     }
-    let encoded = encode(head, flushed, through).map_err(WriteError::Refused)?;
-    store
-        .write(move |transaction| {
-            for (table, key, bytes) in encoded.chunks {
-                transaction.put_chunk(&table, key, bytes);
-            }
-            for (window, series) in encoded.present {
-                transaction.note_presence(Kind::Floats, window, series)?;
-            }
-            transaction.set_cursor(FLUSHED, through)?;
-            let slowest = transaction.cursors_with_prefix(SAMPLE_READERS)?.into_iter().min().unwrap_or(through);
-            let trimmable = slowest.min(through).max(through.saturating_sub(MAX_KEPT_BATCHES));
-            transaction.trim(SAMPLES, trimmable)
-        })
-        .await?;
-    epochs.retire_through(through);
-    Ok(())
-}
-
-/// Samples that earlier flushes have moved may still stand in the head for old readers; they are left out.
-fn encode(head: &Head, flushed: u64, through: u64) -> Result<EncodedChunks, String> {
-    let mut windows: BTreeMap<(i64, SeriesId), (Vec<i64>, Vec<f64>)> = BTreeMap::new();
-    for (series, samples) in head.through(through) {
-        for sample in samples.into_iter().filter(|sample| sample.sequence > flushed) {
-            let chunk = windows.entry((chunks::window_of(sample.at.0), series)).or_default();
-            chunk.0.push(sample.at.0);
-            chunk.1.push(sample.value);
+    let options = store.options();
+    let over_before = now.plus_millis(-options.late_millis);
+    if due(store, upkeep, over_before, now) && flush(store).await? {
+        upkeep.last_flush = Some(now);
+    }
+    trim(store)?;
+    drop_windows(store, now.plus_millis(-options.retention_millis), options.max_bytes).await?;
+    for _ in 0..MERGE_PASSES {
+        if store.head_is_full() {
+            return Ok(true);
+        }
+        if !merge(store, over_before).await? {
+            return Ok(false);
         }
     }
-    let mut encoded = EncodedChunks::default();
-    for ((window, series), (at, value)) in windows {
-        let bytes = codec::encode_chunk(through, &at, &value)?;
-        encoded.chunks.push((chunks::table_of(window), chunks::key(series, through), bytes));
-        encoded.present.entry(window).or_default().insert(series.0);
-    }
-    Ok(encoded)
+    Ok(true)
 }
 
-async fn drop_old_windows(store: &Store, oldest_kept: Timestamp) -> Result<(), WriteError> {
-    let names = store.read()?.table_names()?;
-    let window = |name: &String| chunks::window_of_table(name);
-    let too_old = |name: &String| window(name).is_some_and(|start| start.saturating_add(WINDOW_MILLIS) < oldest_kept.0);
-    let old: Vec<String> = names.into_iter().filter(too_old).collect();
-    if old.is_empty() {
+/// Whether the head is to be flushed: it is full, or it holds samples of windows that are over.
+fn due(store: &Store, upkeep: &Upkeep, over_before: Timestamp, now: Timestamp) -> bool {
+    if store.head_is_full() {
+        return true;
+    }
+    let over = |oldest: Timestamp| windows::window_of(oldest.0).saturating_add(WINDOW_MILLIS) <= over_before.0;
+    let rested = upkeep.last_flush.is_none_or(|last| now.millis_since(last) >= FLUSH_LATE_EVERY_MILLIS);
+    rested && store.head().oldest().is_some_and(over)
+}
+
+/// Removes what is flushed and read by all from the write-ahead log.
+fn trim(store: &Store) -> Result<(), WriteError> {
+    let read = store.read()?;
+    let flushed = read.cursor(FLUSHED)?;
+    let slowest = read.cursors_with_prefix(SAMPLE_READERS)?.into_iter().min().unwrap_or(flushed);
+    store.wal().trim(flushed, slowest).map_err(crate::error::write_storage)
+}
+
+/// Drops windows that are over before a moment, and the oldest beyond so many bytes; never the newest one.
+async fn drop_windows(store: &Store, oldest_kept: Timestamp, max_bytes: Option<u64>) -> Result<(), WriteError> {
+    let all = windows::all(&store.read()?)?;
+    let mut bytes: u64 = all.iter().map(|window| window.bytes()).sum();
+    let mut dropped = Vec::new();
+    for (index, window) in all.iter().enumerate() {
+        let too_much = index + 1 < all.len() && max_bytes.is_some_and(|most| bytes > most);
+        if window.end() < oldest_kept.0 || too_much {
+            bytes -= window.bytes();
+            dropped.push(window.start);
+        }
+    }
+    if dropped.is_empty() {
         return Ok(());
     }
+    tracing::info!(windows = dropped.len(), "samples beyond the retention are dropped");
     store
-        .write(move |transaction| {
-            for name in &old {
-                transaction.drop_table(name)?;
-                if let Some(window) = chunks::window_of_table(name) {
-                    transaction.drop_presence(Kind::Floats, window);
-                }
-            }
-            Ok(())
-        })
+        .write(move |transaction| dropped.into_iter().try_for_each(|start| windows::drop_window(transaction, start)))
         .await
 }

@@ -1,100 +1,136 @@
-//! The time-series engine, first form: a log of sample batches as the durable form of what arrived, a
-//! head in memory, and compressed chunks in one table per time window. Readers merge head and chunks.
+//! The time-series engine: a write-ahead log as the durable form of what arrived; a head in memory; and blocks of compressed
+//! samples in tables per time window (docs/adr/0007). Readers merge blocks and head.
 
-mod chunks;
+mod block;
+mod blocks;
 mod codec;
+mod epochs;
+mod flush;
+mod generation;
 mod head;
 mod maintain;
+mod merge;
+mod old_chunks;
+mod table;
+pub(crate) mod varint;
+mod windows;
 
-pub(crate) use chunks::{WINDOW_MILLIS, window_of, window_of_table};
-pub(crate) use codec::encode_batch;
-pub(crate) use head::{Epochs, Head, ReaderEpoch};
-pub(crate) use maintain::maintain;
+pub(crate) use epochs::{Epochs, ReaderEpoch};
+pub(crate) use flush::flush;
+pub use head::Appended;
+pub(crate) use head::Head;
+pub(crate) use maintain::{Upkeep, maintain};
+pub(crate) use old_chunks::{chunks_to_blocks, window_of_table};
+pub(crate) use table::MAX_SERIES;
+pub(crate) use windows::{WINDOW_MILLIS, Window, all as all_windows, window_of};
 
-use crate::{ReadError, ReadTx, error::storage, read::number};
-use std::ops::Bound;
+use crate::{ReadError, ReadTx, wal::Wal};
 use tandem_domain::{
     Timestamp,
-    series::{Points, SampleBatch, SeriesId},
+    series::{Points, SeriesId},
 };
 
-/// Sample batches in the order of arrival.
+/// The sequence of sample batches: the file tells in it which was the last that records were committed with.
 pub(crate) const SAMPLES: &str = "samples";
-/// How far the samples are in chunks, as a cursor that is no reader's.
+/// How far the samples are in blocks, as a cursor that is no reader's.
 pub(crate) const FLUSHED: &str = "engine/flushed";
 /// Prefix of the cursors of those who read samples.
 pub(crate) const SAMPLE_READERS: &str = "samples/";
-/// Batches read at once when the head is rebuilt.
-const REBUILD_BATCHES: usize = 1024;
+/// Samples read at once when the head is rebuilt.
+const REBUILD_SAMPLES: usize = 500_000;
 
-/// Whether a series has samples in a range that are in no chunk yet.
+/// Whether a series has samples in a range that are in no block yet, or were not long ago.
 pub(crate) fn has_recent(head: &Head, series: SeriesId, start: Timestamp, end: Timestamp) -> bool {
     head.has(series, start, end)
 }
 
-/// Points of a series from `start` to `end`: chunks in the order they were written, then the head; of two samples of one
-/// moment the later arrival counts.
+/// Samples of one series as columns.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Columns {
+    pub at: Vec<i64>,
+    pub value: Vec<f64>,
+}
+
+impl Columns {
+    pub(crate) fn clear(&mut self) {
+        self.at.clear();
+        self.value.clear();
+    }
+
+    /// Drops what lies outside of a range, of samples from an index on.
+    fn keep_within(&mut self, from: usize, start: Timestamp, end: Timestamp) {
+        let inside = |at: i64| start.0 <= at && at <= end.0;
+        if self.at[from..].iter().all(|at| inside(*at)) {
+            return;
+        }
+        let mut kept = from;
+        for index in from..self.at.len() {
+            if inside(self.at[index]) {
+                (self.at[kept], self.value[kept]) = (self.at[index], self.value[index]);
+                kept += 1;
+            }
+        }
+        self.at.truncate(kept);
+        self.value.truncate(kept);
+    }
+
+    /// Brings samples that stand in the order of arrival into the order of time; of two of one moment the later arrival stays.
+    fn settle(&mut self) {
+        if self.at.is_sorted_by(|earlier, later| earlier < later) {
+            return;
+        }
+        let mut order: Vec<usize> = (0..self.at.len()).collect();
+        order.sort_by_key(|index| self.at[*index]);
+        let last_of_moment =
+            |place: usize, index: usize| order.get(place + 1).is_none_or(|next| self.at[*next] != self.at[index]);
+        let kept: Vec<usize> = order
+            .iter()
+            .enumerate()
+            .filter(|(place, index)| last_of_moment(*place, **index))
+            .map(|(_, index)| *index)
+            .collect();
+        *self = Self {
+            at: kept.iter().map(|index| self.at[*index]).collect(),
+            value: kept.iter().map(|index| self.value[*index]).collect(),
+        };
+    }
+
+    fn into_points(self) -> Points {
+        Points { at: self.at.into_iter().map(Timestamp).collect(), value: self.value }
+    }
+}
+
+/// Points of series, which are ascending, from `start` to `end`: blocks in the order they were written, then the head; of two
+/// samples of one moment the later arrival counts.
 pub(crate) fn points(
     read: &ReadTx,
     head: &Head,
-    series: SeriesId,
+    series: &[SeriesId],
     start: Timestamp,
     end: Timestamp,
-) -> Result<Points, ReadError> {
-    // Head first: a flush moves samples from the head to chunks that this older snapshot may not have, and the head keeps
-    // them as long as this reader lives.
-    let recent = head.samples(series, start, end);
-    let mut samples = chunks::read(read, series, start, end)?;
-    samples.extend(recent);
-    samples.sort_by_key(|(at, _)| *at);
-    let mut points = Points { at: Vec::with_capacity(samples.len()), value: Vec::with_capacity(samples.len()) };
-    for (at, value) in samples {
-        if points.at.last() == Some(&at) {
-            points.value.pop();
-        } else {
-            points.at.push(at);
-        }
-        points.value.push(value);
+) -> Result<Vec<Points>, ReadError> {
+    let mut found: Vec<Columns> = vec![Columns::default(); series.len()];
+    let flushed = read.flushed()?;
+    for window in read.windows()?.iter().filter(|window| window.start <= end.0 && start.0 < window.end()) {
+        blocks::read_window(read, window, series, &mut found)?;
     }
-    Ok(points)
+    for (one, columns) in series.iter().zip(&mut found) {
+        columns.keep_within(0, start, end);
+        head.read(*one, start, end, flushed, columns);
+        columns.settle();
+    }
+    Ok(found.into_iter().map(Columns::into_points).collect())
 }
 
-/// Batches after a sequence number until `max_samples` are reached, at least one.
-pub(crate) fn samples_after(
-    read: &ReadTx,
-    after: u64,
-    max_samples: usize,
-) -> Result<Vec<(u64, SampleBatch)>, ReadError> {
-    let mut found = Vec::new();
-    let mut samples = 0;
-    let mut after = after;
-    while samples < max_samples {
-        let bounds = (Bound::Excluded(after.to_be_bytes().to_vec()), Bound::Unbounded);
-        let entries = read.raw_range(SAMPLES, &bounds, 16, false)?;
-        if entries.is_empty() {
-            break;
-        }
-        for (key, bytes) in entries {
-            if samples >= max_samples && !found.is_empty() {
-                break;
-            }
-            let batch = codec::decode_batch(&bytes).map_err(storage)?;
-            after = number(&key)?;
-            samples += batch.len();
-            found.push((after, batch));
-        }
-    }
-    Ok(found)
-}
-
-/// Fills the head after opening with what is not in chunks yet.
-pub(crate) fn rebuild_head(read: &ReadTx, head: &Head) -> Result<(), ReadError> {
+/// Fills the head after opening with what is not in blocks yet.
+pub(crate) fn rebuild_head(read: &ReadTx, wal: &Wal, head: &Head) -> Result<(), ReadError> {
     let mut after = read.cursor(FLUSHED)?;
+    head.flushed_through(after);
     loop {
-        let batches = samples_after(read, after, REBUILD_BATCHES)?;
+        let batches = wal.after(after, wal.end(), REBUILD_SAMPLES)?;
         let Some((last, _)) = batches.last() else { return Ok(()) };
         after = *last;
-        head.append(batches);
+        head.append(&batches);
     }
 }
 
