@@ -27,7 +27,7 @@ pub async fn get(base: &str, path: &str) -> Result<(u16, Vec<u8>), String> {
 }
 
 async fn exchange(method: &str, base: &str, path: &str, body: &str) -> Result<(u16, Vec<u8>), String> {
-    let grant = HttpGrant { allow: vec!["127.0.0.1".into()], authority_pem: None };
+    let grant = HttpGrant { allow: vec!["127.0.0.1".into()], ..HttpGrant::default() };
     let request = HttpRequest {
         method: method.into(),
         url: format!("http://{base}{path}"),

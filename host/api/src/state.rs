@@ -37,6 +37,8 @@ pub struct ApiState {
     pub targets: Arc<dyn DeploymentTargets>,
     /// Takes pushed payloads.
     pub receiver: Arc<tandem_gather::Receiver>,
+    /// What is scraped, and how it goes.
+    pub scraped: Arc<tandem_gather::ScrapeBoard>,
     /// Takes bodies of senders.
     pub sent: Arc<tandem_gather::sent::SentReceiver>,
     /// Memory for bodies under way.

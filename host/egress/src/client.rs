@@ -3,8 +3,8 @@
 use reqwest::{
     Client, Method, Url,
     dns::{Addrs, Name, Resolve, Resolving},
-    header::{HeaderName, HeaderValue, LOCATION},
-    redirect,
+    header::{HOST, HeaderName, HeaderValue, LOCATION},
+    redirect, tls,
 };
 use std::{
     collections::HashMap,
@@ -15,7 +15,9 @@ use std::{
 use tandem_domain::{
     Failure, FailureCode,
     destination::{Destination, DestinationGrant},
-    http::{HttpClient, HttpGrant, HttpRequest, HttpResponse},
+    http::{
+        BodyParts, HttpClient, HttpGrant, HttpRequest, HttpResponse, HttpStream, HttpStreams, TlsOptions, TlsVersion,
+    },
     ports::BoxFuture,
 };
 
@@ -25,33 +27,112 @@ const MAX_REDIRECTS: usize = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections kept open to one host.
 const IDLE_CONNECTIONS_PER_HOST: usize = 4;
-/// Clients kept: one for each grant and destination in use, so that connections are shared only under the same rights.
-const MAX_CLIENTS: usize = 1024;
+/// Clients kept, each some 20 KB: one for each grant and named destination in use, so that connections are shared only under
+/// the same rights. Destinations given by address need no resolver of their own and share one for each way to speak TLS.
+const MAX_CLIENTS: usize = 8_192;
 /// Headers that stay behind when a redirect leads to another host.
 const CREDENTIAL_HEADERS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-auth-token"];
 
-type ClientKey = (Vec<String>, Option<String>, String, u16);
+/// What connections may be shared by.
+#[derive(PartialEq, Eq, Hash)]
+struct ClientKey {
+    authority_pem: Option<String>,
+    tls: TlsOptions,
+    /// Grant, host and port, where a name is resolved; an address is checked before each request.
+    resolved: Option<(Vec<String>, String, u16)>,
+}
+
+/// A client, and when it was last asked for.
+struct Kept {
+    client: Client,
+    used: u64,
+}
+
+#[derive(Default)]
+struct Clients {
+    kept: HashMap<ClientKey, Kept>,
+    /// Counts what is asked for.
+    uses: u64,
+}
+
+impl Clients {
+    fn used(&mut self, key: &ClientKey) -> Option<Client> {
+        self.uses += 1;
+        let kept = self.kept.get_mut(key)?;
+        kept.used = self.uses;
+        Some(kept.client.clone())
+    }
+
+    /// Keeps a client; when there are too many, the half that was not used for longest goes.
+    fn keep(&mut self, key: ClientKey, client: Client) {
+        if self.kept.len() >= MAX_CLIENTS {
+            let mut uses: Vec<u64> = self.kept.values().map(|kept| kept.used).collect();
+            uses.sort_unstable();
+            let middle = uses[uses.len() / 2];
+            self.kept.retain(|_, kept| kept.used > middle);
+        }
+        self.kept.insert(key, Kept { client, used: self.uses });
+    }
+}
 
 /// The one HTTP client.
 #[derive(Default)]
 pub struct EgressClient {
-    clients: Mutex<HashMap<ClientKey, Client>>,
+    clients: Mutex<Clients>,
 }
 
 impl HttpClient for EgressClient {
     fn send<'a>(&'a self, grant: &'a HttpGrant, request: HttpRequest) -> BoxFuture<'a, Result<HttpResponse, Failure>> {
         Box::pin(async move {
-            let (timeout, shown) = (request.timeout, shown(&request.url));
-            tokio::time::timeout(timeout, self.exchange(grant, request)).await.unwrap_or_else(|_| {
-                let what = format!("{shown} did not answer within {:.1} s", timeout.as_secs_f64());
-                Err(Failure::passing(FailureCode::Unreachable, what))
-            })
+            let (timeout, url, limit) = (request.timeout, shown(&request.url), request.max_response_bytes);
+            let exchange = async {
+                let (answer, destination) = self.exchange(grant, request).await?;
+                whole(answer, limit, &destination).await
+            };
+            tokio::time::timeout(timeout, exchange).await.unwrap_or_else(|_| Err(late(&url, timeout)))
         })
     }
 }
 
+impl HttpStreams for EgressClient {
+    fn open<'a>(&'a self, grant: &'a HttpGrant, request: HttpRequest) -> BoxFuture<'a, Result<HttpStream, Failure>> {
+        Box::pin(async move {
+            let (timeout, url) = (request.timeout, shown(&request.url));
+            let head = tokio::time::timeout(timeout, self.exchange(grant, request)).await;
+            let (answer, destination) = head.unwrap_or_else(|_| Err(late(&url, timeout)))?;
+            let (status, headers) = (answer.status().as_u16(), headers(&answer));
+            Ok(HttpStream { status, headers, body: Box::new(Parts { answer, destination }) })
+        })
+    }
+}
+
+/// An answer that is read part by part.
+struct Parts {
+    answer: reqwest::Response,
+    destination: Destination,
+}
+
+impl BodyParts for Parts {
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<u8>>, Failure>> {
+        Box::pin(async {
+            let part = self.answer.chunk().await.map_err(|error| told(&self.destination, &error))?;
+            Ok(part.map(|part| part.to_vec()))
+        })
+    }
+}
+
+fn late(url: &str, timeout: Duration) -> Failure {
+    let what = format!("{url} did not answer within {:.1} s", timeout.as_secs_f64());
+    Failure::passing(FailureCode::Unreachable, what)
+}
+
 impl EgressClient {
-    async fn exchange(&self, http_grant: &HttpGrant, request: HttpRequest) -> Result<HttpResponse, Failure> {
+    /// Sends a request and follows redirects; answers when the head of the last answer is there.
+    async fn exchange(
+        &self,
+        http_grant: &HttpGrant,
+        request: HttpRequest,
+    ) -> Result<(reqwest::Response, Destination), Failure> {
         let misconfigured = |what: String| Failure::lasting(FailureCode::Misconfigured, what);
         let grant = DestinationGrant::parse(&http_grant.allow).map_err(|error| misconfigured(error.to_string()))?;
         let mut url =
@@ -66,14 +147,18 @@ impl EgressClient {
                 return Err(denied(&destination, None));
             }
             let client = self.client(http_grant, &grant, &destination)?;
-            let mut outgoing = client.request(method.clone(), url.clone()).body(body.clone());
+            let mut outgoing = match asked_by_name(&url, http_grant.tls.server_name.as_deref())? {
+                Some((asked, host)) => client.request(method.clone(), asked).header(HOST, host),
+                None => client.request(method.clone(), url.clone()),
+            };
+            outgoing = outgoing.body(body.clone());
             for (name, value) in &headers {
                 let name =
                     HeaderName::from_bytes(name.as_bytes()).map_err(|_| misconfigured("a header's name".into()))?;
                 let value =
                     HeaderValue::from_bytes(value).map_err(|_| misconfigured(format!("the value of header {name}")))?;
                 // The client negotiates and undoes compression itself.
-                if name != reqwest::header::ACCEPT_ENCODING && name != reqwest::header::HOST {
+                if name != reqwest::header::ACCEPT_ENCODING && name != HOST {
                     outgoing = outgoing.header(name, value);
                 }
             }
@@ -96,7 +181,7 @@ impl EgressClient {
                     }
                     url = next;
                 }
-                _ => return whole(answer, request.max_response_bytes, &destination).await,
+                _ => return Ok((answer, destination)),
             }
         }
         Err(Failure::passing(
@@ -111,36 +196,71 @@ impl EgressClient {
         grant: &DestinationGrant,
         destination: &Destination,
     ) -> Result<Client, Failure> {
-        let key =
-            (http_grant.allow.clone(), http_grant.authority_pem.clone(), destination.host.clone(), destination.port);
+        // A name that the certificate must hold is asked for in place of the address, and so is resolved.
+        let by_name = http_grant.tls.server_name.is_some() || destination.host.parse::<IpAddr>().is_err();
+        let resolved = by_name.then(|| (http_grant.allow.clone(), destination.host.clone(), destination.port));
+        let key = ClientKey { authority_pem: http_grant.authority_pem.clone(), tls: http_grant.tls.clone(), resolved };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&key) {
-            return Ok(client.clone());
+        if let Some(client) = clients.used(&key) {
+            return Ok(client);
         }
-        if clients.len() >= MAX_CLIENTS {
-            clients.clear();
-        }
-        let checked = CheckedResolver { grant: grant.clone(), destination: destination.clone() };
-        let mut builder = Client::builder()
-            .dns_resolver(Arc::new(checked))
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_PER_HOST)
-            .user_agent(concat!("tandem/", env!("CARGO_PKG_VERSION")));
-        if let Some(pem) = &http_grant.authority_pem {
-            let authorities = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(|_| {
-                Failure::lasting(
-                    FailureCode::Misconfigured,
-                    "the authority's certificates are not PEM; give the file with BEGIN CERTIFICATE",
-                )
-            })?;
-            builder = authorities.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate);
-        }
-        let client = builder.build().map_err(|error| Failure::lasting(FailureCode::Internal, error.to_string()))?;
-        clients.insert(key, client.clone());
+        let resolver = CheckedResolver { grant: grant.clone(), destination: destination.clone() };
+        let client = client_of(http_grant, resolver)?;
+        clients.keep(key, client.clone());
         Ok(client)
     }
+}
+
+/// A client that speaks TLS as a grant says.
+fn client_of(grant: &HttpGrant, resolver: CheckedResolver) -> Result<Client, Failure> {
+    let misconfigured = |what: &str| Failure::lasting(FailureCode::Misconfigured, what);
+    let mut builder = Client::builder()
+        .dns_resolver(Arc::new(resolver))
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS_PER_HOST)
+        .tls_built_in_root_certs(!grant.tls.own_authority_only)
+        .danger_accept_invalid_certs(grant.tls.accept_any_certificate)
+        .user_agent(concat!("tandem/", env!("CARGO_PKG_VERSION")));
+    if let Some(pem) = &grant.authority_pem {
+        let authorities = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(|_| {
+            misconfigured("the authority's certificates are not PEM; give the file with BEGIN CERTIFICATE")
+        })?;
+        builder = authorities.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate);
+    }
+    if let Some(pem) = &grant.tls.identity_pem {
+        let identity = reqwest::Identity::from_pem(pem.as_bytes()).map_err(|_| {
+            misconfigured("the client's certificate and key are not PEM; give files with BEGIN CERTIFICATE and KEY")
+        })?;
+        builder = builder.identity(identity);
+    }
+    if let Some(least) = grant.tls.least_version {
+        builder = builder.min_tls_version(match least {
+            TlsVersion::V1_2 => tls::Version::TLS_1_2,
+            TlsVersion::V1_3 => tls::Version::TLS_1_3,
+        });
+    }
+    // What the library says here holds no secret: it names what is wrong with certificates.
+    builder.build().map_err(|error| {
+        let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        Failure::lasting(FailureCode::Misconfigured, format!("TLS cannot be spoken as configured: {cause}"))
+    })
+}
+
+/// The address to ask for when the certificate must hold another name, and the host that the server is told.
+fn asked_by_name(url: &Url, server_name: Option<&str>) -> Result<Option<(Url, String)>, Failure> {
+    let Some(name) = server_name.filter(|_| url.scheme() == "https") else { return Ok(None) };
+    let host = url.host_str().unwrap_or_default();
+    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let mut asked = url.clone();
+    // An address, in whatever way it is written, would be connected to without being checked.
+    let named = asked.set_host(Some(name)).is_ok() && matches!(asked.host(), Some(url::Host::Domain(_)));
+    if !named {
+        let what = format!("server_name is {name:?}; give a host name, such as node-1.example");
+        return Err(Failure::lasting(FailureCode::Misconfigured, what));
+    }
+    Ok(Some((asked, host)))
 }
 
 /// Resolves with the system's resolver and hands on only the addresses that the grant covers.
@@ -191,10 +311,10 @@ fn denied(destination: &Destination, address: Option<IpAddr>) -> Failure {
     let Destination { host, port } = destination;
     let message = match address {
         None => format!(
-            "{host}:{port} is not granted; to allow it, add allow_http = [\"{host}:{port}\"] to the plugin's table in tandem.toml"
+            "{host}:{port} is not granted; to allow it, add allow_http = [\"{host}:{port}\"] to the table in tandem.toml of who asks"
         ),
         Some(ip) => format!(
-            "{host} leads to {ip}, which is not granted; to allow it, add allow_http = [\"{ip}\"] to the plugin's table in tandem.toml"
+            "{host} leads to {ip}, which is not granted; to allow it, add allow_http = [\"{ip}\"] to the table in tandem.toml of who asks"
         ),
     };
     Failure::lasting(FailureCode::Refused, message)
@@ -215,13 +335,17 @@ fn told(destination: &Destination, error: &reqwest::Error) -> Failure {
     Failure::passing(FailureCode::Unreachable, format!("{host}:{port}: {what}: {last}"))
 }
 
+fn headers(answer: &reqwest::Response) -> Vec<(String, Vec<u8>)> {
+    answer.headers().iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect()
+}
+
 async fn whole(
     mut answer: reqwest::Response,
     limit: usize,
     destination: &Destination,
 ) -> Result<HttpResponse, Failure> {
     let status = answer.status().as_u16();
-    let headers = answer.headers().iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
+    let headers = headers(&answer);
     let mut body = Vec::new();
     while let Some(part) = answer.chunk().await.map_err(|error| told(destination, &error))? {
         if body.len() + part.len() > limit {

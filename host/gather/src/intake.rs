@@ -14,7 +14,7 @@ use tandem_domain::{
 use tandem_store::{Store, WriteError, WriteTx};
 
 /// The NaN by which Prometheus marks the end of a series.
-const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
+pub(crate) const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 /// Series of one target that are remembered between visits; a target with more registers them anew each time.
 const MAX_REMEMBERED_SERIES: usize = 200_000;
 
@@ -94,7 +94,12 @@ impl KnownIds {
 }
 
 /// The status after a visit, without what it says of samples.
-fn settled(mut status: TargetStatus, at: Timestamp, duration_millis: u64, failure: Option<Failure>) -> TargetStatus {
+pub(crate) fn settled(
+    mut status: TargetStatus,
+    at: Timestamp,
+    duration_millis: u64,
+    failure: Option<Failure>,
+) -> TargetStatus {
     status.last_attempt_at = Some(at);
     status.last_duration_millis = duration_millis;
     status.failures_in_a_row = if failure.is_some() { status.failures_in_a_row.saturating_add(1) } else { 0 };

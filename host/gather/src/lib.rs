@@ -4,19 +4,24 @@
 mod collect;
 mod config;
 mod intake;
+mod lanes;
 mod limits;
 mod listen;
 mod metrics;
 mod period;
 mod push;
 mod schedule;
-mod scrape;
+pub mod scrape;
 pub mod sent;
+#[cfg(test)]
+mod testing;
+mod timing;
 
-pub use config::{CollectConfig, ScrapeConfig, check_targets};
+pub use config::{CollectConfig, check_targets};
 pub use intake::Recorded;
 pub use listen::{ListenAddresses, ListenError, ListenMetrics, Listened, Listeners, StatsdConfig, SyslogConfig};
 pub use metrics::GatherMetrics;
 pub use period::Period;
 pub use push::Receiver;
 pub use schedule::{Gather, GatherPorts};
+pub use scrape::{ScrapeBoard, ScrapeConfig};

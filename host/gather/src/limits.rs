@@ -62,6 +62,8 @@ pub(crate) struct Rejections {
     pub too_old: Tally,
     /// Samples of series with too many or too long labels.
     pub labels: Tally,
+    /// Samples of a series that came before on the same page.
+    pub duplicates: Tally,
 }
 
 /// How many, and the first of them.
@@ -81,9 +83,17 @@ impl Tally {
 }
 
 impl Rejections {
+    fn tally(&mut self, reason: Reason) -> &mut Tally {
+        match reason {
+            Reason::TooNew => &mut self.too_new,
+            Reason::TooOld => &mut self.too_old,
+            Reason::Labels => &mut self.labels,
+        }
+    }
+
     /// How many together.
     pub(crate) fn count(&self) -> u64 {
-        self.lines.count + self.too_new.count + self.too_old.count + self.labels.count
+        self.lines.count + self.too_new.count + self.too_old.count + self.labels.count + self.duplicates.count
     }
 
     /// For the target's state; none when nothing was rejected.
@@ -94,6 +104,7 @@ impl Rejections {
             (&self.too_new, "samples lie in the future", "set the sender's clock"),
             (&self.too_old, "samples are too old", "have the sender give them sooner, or without a time"),
             (&self.labels, "samples have labels beyond the limits", "see label_limit and its companions"),
+            (&self.duplicates, "samples repeat a series of the page", "have the exporter give each series once"),
         ] {
             if tally.count > 0 {
                 let separator = if told.is_empty() { "" } else { "; " };
@@ -118,30 +129,44 @@ impl SampleLimits {
     pub(crate) fn hold(&self, samples: &mut Vec<Sample>, now: Timestamp, rejections: &mut Rejections) {
         samples.retain(|sample| {
             let Some((reason, example)) = self.breach(sample, now) else { return true };
-            let tally = match reason {
-                Reason::TooNew => &mut rejections.too_new,
-                Reason::TooOld => &mut rejections.too_old,
-                Reason::Labels => &mut rejections.labels,
-            };
-            tally.note(|| format!("{} {example}", shortened(&sample.series.metric)));
+            rejections.tally(reason).note(|| example);
             false
         });
     }
 
     fn breach(&self, sample: &Sample, now: Timestamp) -> Option<(Reason, String)> {
-        let ahead = sample.at.millis_since(now);
+        if let Some((reason, example)) = self.time_beyond(sample.at, now) {
+            return Some((reason, format!("{} {example}", shortened(&sample.series.metric))));
+        }
+        self.labels_beyond(&sample.series).map(|example| (Reason::Labels, example))
+    }
+
+    fn time_beyond(&self, at: Timestamp, now: Timestamp) -> Option<(Reason, String)> {
+        let ahead = at.millis_since(now);
         if ahead > MAX_FUTURE_MILLIS {
             return Some((Reason::TooNew, format!("by {} s", ahead / 1000)));
         }
         if ahead.saturating_neg() > self.age_millis {
             return Some((Reason::TooOld, format!("by {} s", ahead.saturating_neg() / 1000)));
         }
-        let labels = &sample.series.labels;
+        None
+    }
+
+    /// Whether a sample is of another age, which is noted with the name of what it belongs to.
+    pub(crate) fn refuses_time(&self, at: Timestamp, now: Timestamp, name: &str, rejections: &mut Rejections) -> bool {
+        let Some((reason, example)) = self.time_beyond(at, now) else { return false };
+        rejections.tally(reason).note(|| format!("{} {example}", shortened(name)));
+        true
+    }
+
+    /// In which way a series is beyond the limits, if it is.
+    pub(crate) fn labels_beyond(&self, series: &SeriesDescription) -> Option<String> {
+        let (metric, labels) = (shortened(&series.metric), &series.labels);
         if labels.len() > self.labels {
-            return Some((Reason::Labels, format!("has {} labels, and {} are taken", labels.len(), self.labels)));
+            return Some(format!("{metric} has {} labels, and {} are taken", labels.len(), self.labels));
         }
-        if sample.series.metric.len() > self.label_name_bytes {
-            return Some((Reason::Labels, format!("has a name longer than {} bytes", self.label_name_bytes)));
+        if series.metric.len() > self.label_name_bytes {
+            return Some(format!("{metric} has a name longer than {} bytes", self.label_name_bytes));
         }
         labels.iter().find_map(|(name, value)| {
             let (what, limit) = match (name.len() > self.label_name_bytes, value.len() > self.label_value_bytes) {
@@ -149,7 +174,7 @@ impl SampleLimits {
                 (false, true) => ("a label whose value", self.label_value_bytes),
                 (false, false) => return None,
             };
-            Some((Reason::Labels, format!("has {what} is longer than {limit} bytes: {}", shortened(name))))
+            Some(format!("{metric} has {what} is longer than {limit} bytes: {}", shortened(name)))
         })
     }
 }

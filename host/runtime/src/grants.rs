@@ -118,7 +118,7 @@ pub(crate) fn for_call(
             .map_err(|error| Failure::lasting(FailureCode::Misconfigured, error.to_string()))
     };
     Ok(Grants {
-        http: HttpGrant { allow: of("http"), authority_pem: operator.authority_pem.clone() },
+        http: HttpGrant { allow: of("http"), authority_pem: operator.authority_pem.clone(), ..HttpGrant::default() },
         secrets: operator.secrets.clone(),
         tcp: destinations("tcp")?,
         udp: destinations("udp")?,

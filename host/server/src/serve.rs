@@ -106,7 +106,8 @@ impl Server {
             Some(store) => store,
             None => Store::open(&config.data, config.store.options(&config.limits))?,
         };
-        let http: Arc<dyn HttpClient> = Arc::new(EgressClient::default());
+        let egress = Arc::new(EgressClient::default());
+        let http: Arc<dyn HttpClient> = egress.clone();
         let budget = MemoryBudget::new(config.limits.plugin_memory.0);
         let runtime = Runtime::new(RuntimeOptions {
             data_dir: config.data.clone(),
@@ -132,13 +133,18 @@ impl Server {
         let ports = GatherPorts {
             store: store.clone(),
             http: http.clone(),
+            streams: egress,
             collectors: Arc::new(runtime.clone()),
             clock: clock.clone(),
             metrics: gather_metrics.clone(),
         };
         let collects = config.collect.clone().unwrap_or_else(|| local_collections(&runtime));
+        for what in &config.left_out {
+            tracing::warn!("not taken over from prometheus_config: {what}");
+        }
         let mut gather = Gather::new(ports, &config.scrape, &collects);
         gather.announce().await?;
+        let scraped = gather.board();
         tasks.start("gather", gather.run(stop.clone()));
         let aiops = Chain::new(
             store.clone(),
@@ -191,6 +197,7 @@ impl Server {
                 catalogue: catalogue.clone(),
                 budget,
             }),
+            scraped,
             sent,
             ingest: IngestBudget::default(),
             serving: serving.clone(),

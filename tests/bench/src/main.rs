@@ -9,6 +9,7 @@ mod load;
 mod native;
 mod peers;
 mod queries;
+mod scraping;
 mod server;
 mod timing;
 
@@ -40,6 +41,8 @@ enum Command {
     Ingest(ingest::Ingest),
     /// Dashboard and alert queries of all three over the same samples, in turns.
     Queries(queries::Queries),
+    /// The binary scrapes many targets of many series, which this program shows.
+    Scraping(scraping::Scraping),
     /// A store of many gigabytes: how long it takes to open after it was closed and after a kill.
     Bigfile(bigfile::Bigfile),
     #[command(hide = true)]
@@ -95,6 +98,7 @@ async fn main() {
         Some(Command::Detector) => detector::run().await,
         Some(Command::Server) => server::run().await,
         Some(Command::Ingest(ingest)) => ingest.run(folder_on_disk().path()).await,
+        Some(Command::Scraping(scraping)) => scraping.run(folder_on_disk().path()).await,
         Some(Command::Bigfile(bigfile)) => bigfile.run(folder_on_disk().path()),
         Some(Command::Queries(queries)) => queries.run(folder_on_disk().path()).await,
     }

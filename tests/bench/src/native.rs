@@ -41,7 +41,7 @@ pub struct OwnClient(EgressClient);
 
 impl Http for OwnClient {
     fn send(&self, request: http::HttpRequest) -> Result<http::HttpResponse, Failure> {
-        let grant = HttpGrant { allow: vec!["127.0.0.1".into()], authority_pem: None };
+        let grant = HttpGrant { allow: vec!["127.0.0.1".into()], ..HttpGrant::default() };
         let request = HttpRequest {
             method: request.method,
             url: request.url,

@@ -27,9 +27,12 @@ fn binary() -> PathBuf {
     std::env::current_exe().expect("a program has a path").with_file_name("tandem")
 }
 
-struct Running {
-    process: Process,
-    address: SocketAddr,
+/// The binary as a process.
+pub struct Running {
+    /// The process.
+    pub process: Process,
+    /// Where it listens.
+    pub address: SocketAddr,
     ready_after: Duration,
 }
 
@@ -47,8 +50,8 @@ fn is_ready(address: SocketAddr) -> bool {
 }
 
 impl Running {
-    /// Starts the binary in an empty folder, so that no configuration is found, and waits until it is ready.
-    fn start(data: &Path) -> Self {
+    /// Starts the binary in a folder, with the configuration that lies there or none, and waits until it is ready.
+    pub fn start(data: &Path) -> Self {
         let address = free_address();
         let began = Instant::now();
         let data_folder = data.join("data").display().to_string();
@@ -64,7 +67,7 @@ impl Running {
     }
 
     /// Asks it to stop and waits for its end; gives how long it took to be ready.
-    fn stop(self) -> Duration {
+    pub fn stop(self) -> Duration {
         self.process.stop();
         self.ready_after
     }

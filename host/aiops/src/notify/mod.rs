@@ -164,7 +164,7 @@ impl NotifyRoom {
             max_response_bytes: MAX_ANSWER_BYTES,
             follow_redirects: false,
         };
-        let grant = HttpGrant { allow: self.config.authority().into_iter().collect(), authority_pem: None };
+        let grant = HttpGrant { allow: self.config.authority().into_iter().collect(), ..HttpGrant::default() };
         rules::outcome_of(self.http.send(&grant, request).await?.status)
     }
 

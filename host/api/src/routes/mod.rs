@@ -106,6 +106,8 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(guarded(Read, routes!(prometheus::series::statistics)))
         .routes(guarded(Delete, routes!(prometheus::admin::delete_series, prometheus::admin::put_delete_series)))
         .routes(guarded(Read, routes!(prometheus::status::build_info)))
+        .routes(guarded(Read, routes!(prometheus::targets::targets)))
+        .routes(guarded(Read, routes!(prometheus::targets::scrape_pools)))
         .routes(guarded(Ingest, routes!(senders::remote_write)))
         .routes(guarded(Ingest, routes!(senders::otlp_metrics)))
         .routes(guarded(Ingest, routes!(senders::otlp_logs)))

@@ -41,7 +41,7 @@ fn request(url: String) -> HttpRequest {
 }
 
 fn grant(patterns: &[&str]) -> HttpGrant {
-    HttpGrant { allow: patterns.iter().map(|pattern| (*pattern).to_owned()).collect(), authority_pem: None }
+    HttpGrant { allow: patterns.iter().map(|pattern| (*pattern).to_owned()).collect(), ..HttpGrant::default() }
 }
 
 #[tokio::test]

@@ -14,16 +14,20 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.config.load()?;
-        let targets: usize = config.scrape.iter().map(|scrape| scrape.targets.len()).sum();
         println!(
-            "The configuration is fine: listens on {}, keeps data in {}, scrapes {targets} targets, collects {}.",
+            "The configuration is fine: listens on {}, keeps data in {}, scrapes {} jobs, collects {}.",
             config.listen,
             config.data.display(),
+            config.scrape.len(),
             config.collect.as_ref().map_or("from this machine".to_owned(), |collects| format!(
                 "from {} configured places",
                 collects.len()
             )),
         );
+        if let Some(path) = config.prometheus_config.filter(|_| !config.left_out.is_empty()) {
+            println!("Of {} this is not taken over:", path.display());
+            config.left_out.iter().for_each(|what| println!("  {what}"));
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

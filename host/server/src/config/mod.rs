@@ -31,6 +31,11 @@ pub struct Config {
     pub log: String,
     /// Prometheus and OpenMetrics endpoints to scrape.
     pub scrape: Vec<tandem_gather::ScrapeConfig>,
+    /// A configuration of Prometheus whose `scrape_configs` are scraped too, unchanged.
+    pub prometheus_config: Option<PathBuf>,
+    /// What of it was not taken over, each with its place.
+    #[serde(skip)]
+    pub left_out: Vec<String>,
     /// What no metrics endpoint gives. Without any, every bundled collector that reads local files reads this machine.
     pub collect: Option<Vec<tandem_gather::CollectConfig>>,
     /// StatsD over UDP; not listened for when absent.
@@ -62,6 +67,8 @@ impl Default for Config {
             data: PathBuf::from("./data"),
             log: "info".into(),
             scrape: Vec::new(),
+            prometheus_config: None,
+            left_out: Vec::new(),
             collect: None,
             statsd: None,
             syslog: None,
@@ -214,9 +221,22 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let config: Config = toml::from_str(text).map_err(|error| ConfigError::from_toml(path, text, &error))?;
+        let mut config: Config = toml::from_str(text).map_err(|error| ConfigError::from_toml(path, text, &error))?;
+        let at = |problem: String| ConfigError::at_key(path, text, "prometheus_config", &problem);
+        config.take_over_prometheus().map_err(at)?;
         config.check().map_err(|(key, problem)| ConfigError::at_key(path, text, &key, &problem))?;
         Ok(config)
+    }
+
+    /// Adds the jobs of the configuration of Prometheus, where one is named.
+    fn take_over_prometheus(&mut self) -> Result<(), String> {
+        let Some(path) = &self.prometheus_config else { return Ok(()) };
+        let named = |problem: String| format!("{}: {problem}", path.display());
+        let text = std::fs::read_to_string(path).map_err(|error| named(format!("it cannot be read: {error}")))?;
+        let imported = tandem_gather::scrape::import(path, &text).map_err(named)?;
+        self.scrape.extend(imported.scrapes);
+        self.left_out = imported.left_out;
+        Ok(())
     }
 
     /// Checks the address alone, for one that was given on the command line.

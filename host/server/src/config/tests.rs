@@ -69,3 +69,22 @@ fn the_store_is_told_how_much_to_keep_and_refuses_what_makes_no_sense() {
         assert!(said.contains(told), "{line}: {said}");
     }
 }
+
+#[test]
+fn jobs_of_a_prometheus_are_added_and_its_mistakes_are_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("prometheus.yml");
+    let config = format!(
+        "prometheus_config = {:?}\n[[scrape]]\njob = \"own\"\ntargets = [\"h:1\"]\n",
+        path.display().to_string()
+    );
+    let write = |text: &str| std::fs::write(&path, text).expect("written");
+    write("scrape_configs: [{ job_name: theirs, static_configs: [{ targets: ['h:2'] }], enable_http2: false }]\n");
+    let read = Config::parse(Path::new("tandem.toml"), &config).expect("fine");
+    let jobs: Vec<&str> = read.scrape.iter().map(|scrape| scrape.job.as_str()).collect();
+    assert_eq!(jobs, ["own", "theirs"]);
+    assert_eq!(read.left_out, ["scrape_configs.0 (theirs).enable_http2"]);
+    write("scrape_configs: [{ job_name: theirs }]\n");
+    let said = problem(&config);
+    assert!(said.starts_with("tandem.toml:1: prometheus_config:") && said.contains("(theirs)"), "{said}");
+}

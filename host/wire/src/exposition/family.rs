@@ -1,7 +1,10 @@
 //! What a page declares of its metric families.
 
 use crate::families::part_of;
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, hash_map::DefaultHasher},
+    hash::Hasher,
+};
 use tandem_domain::series::MetricType;
 
 /// Families of one page that are remembered; a page with more has a family per series, and types no longer tell anything.
@@ -17,6 +20,8 @@ struct Family<'p> {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Families<'p> {
     by_name: HashMap<&'p str, Family<'p>>,
+    /// Over all types and units that were declared, in their order.
+    declarations: u64,
     /// The name of the last sample: the next is mostly of the same.
     last: &'p str,
 }
@@ -24,6 +29,10 @@ pub(super) struct Families<'p> {
 impl<'p> Families<'p> {
     pub(super) fn len(&self) -> usize {
         self.by_name.len()
+    }
+
+    pub(super) fn declarations(&self) -> u64 {
+        self.declarations
     }
 
     fn entry(&mut self, name: &'p str) -> Option<&mut Family<'p>> {
@@ -40,6 +49,12 @@ impl<'p> Families<'p> {
         let rest = words.next().unwrap_or_default();
         if !["TYPE", "UNIT", "HELP"].contains(&keyword) {
             return false;
+        }
+        if keyword != "HELP" {
+            let mut hasher = DefaultHasher::new();
+            hasher.write_u64(self.declarations);
+            hasher.write(comment.as_bytes());
+            self.declarations = hasher.finish();
         }
         let Some(family) = self.entry(name.trim_matches('"')) else { return true };
         match keyword {

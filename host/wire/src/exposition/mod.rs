@@ -86,6 +86,12 @@ impl Page<'_> {
         self.families.len()
     }
 
+    /// A number over the types and units that the page declares: as long as it is the same from page to page, so is what
+    /// [`Page::describe`] says of a series.
+    pub fn declarations(&self) -> u64 {
+        self.families.declarations()
+    }
+
     /// The series of a sample of this page, with the type and unit its family declares.
     ///
     /// # Errors

@@ -6,4 +6,5 @@ mod parameters;
 pub(super) mod query;
 pub(super) mod series;
 pub(super) mod status;
+pub(super) mod targets;
 mod working;
