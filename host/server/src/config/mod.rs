@@ -43,6 +43,8 @@ pub struct Config {
     pub plugins: BTreeMap<String, PluginConfig>,
     /// Relations that no collector can see, such as which hosts a UPS feeds.
     pub relation: Vec<tandem_aiops::RelationConfig>,
+    /// Prometheus' rule files, and how they are evaluated.
+    pub rules: tandem_aiops::rule::RulesConfig,
     /// Webhooks on incident open and resolve, by name.
     pub notify: BTreeMap<String, tandem_aiops::ReceiverConfig>,
     /// The AIOps rooms.
@@ -68,6 +70,7 @@ impl Default for Config {
             logs: LogsConfig::default(),
             plugins: BTreeMap::new(),
             relation: Vec::new(),
+            rules: Default::default(),
             notify: BTreeMap::new(),
             aiops: Default::default(),
             mlops: Default::default(),
@@ -214,8 +217,9 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let config: Config = toml::from_str(text).map_err(|error| ConfigError::from_toml(path, text, &error))?;
+        let mut config: Config = toml::from_str(text).map_err(|error| ConfigError::from_toml(path, text, &error))?;
         config.check().map_err(|(key, problem)| ConfigError::at_key(path, text, &key, &problem))?;
+        config.rules = config.rules.beside(path.parent().unwrap_or(Path::new("")));
         Ok(config)
     }
 
@@ -266,6 +270,7 @@ impl Config {
             relation.validate().map_err(|problem| (format!("relation.{index}"), problem))?;
         }
         self.limits.validate()?;
+        self.rules.validate().map_err(|problem| ("rules".into(), problem))?;
         self.aiops.validate().map_err(|problem| ("aiops".into(), problem))?;
         self.store.validate().map_err(|problem| ("store".into(), problem))?;
         self.mlops.validate().map_err(|problem| ("mlops".into(), problem))?;
