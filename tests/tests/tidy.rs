@@ -24,7 +24,7 @@ const EDGES: [(&str, &[&str]); 11] = [
     ("tandem-query", &["tandem-domain", "tandem-store"]),
     ("tandem-runtime", &["tandem-domain"]),
     ("tandem-gather", &["tandem-domain", "tandem-wire", "tandem-store"]),
-    ("tandem-aiops", &["tandem-domain", "tandem-store"]),
+    ("tandem-aiops", &["tandem-domain", "tandem-store", "tandem-query"]),
     ("tandem-mlops", &["tandem-domain", "tandem-store"]),
     ("tandem-verdict", &["tandem-domain", "tandem-store"]),
     ("tandem-egress", &["tandem-domain", "tandem-wire"]),

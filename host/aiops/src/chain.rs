@@ -1,4 +1,4 @@
-//! The one list of rooms, in order: map → detect → alert → correlate → notify, with the caretaker beside them.
+//! The one list of rooms, in order: map → detect → rule → alert → correlate → notify, with the caretaker beside them.
 
 use crate::{
     alert::{AlertMetrics, AlertRoom},
@@ -10,6 +10,7 @@ use crate::{
     notify::{NotifyMetrics, NotifyRoom, ReceiverConfig},
     retain::RetainRoom,
     room::{self, Progress, Room, RoomError},
+    rule::{RuleFeed, RuleMetrics, RuleRoom, RulesConfig},
 };
 use std::{collections::BTreeMap, sync::Arc};
 use tandem_domain::{
@@ -41,6 +42,10 @@ pub struct ChainConfig {
     pub rooms: AiopsConfig,
     /// Relations that only the operator knows.
     pub relations: Vec<RelationConfig>,
+    /// How rules are evaluated.
+    pub rules: RulesConfig,
+    /// The rules themselves.
+    pub rule_feed: RuleFeed,
     /// Receivers of notifications, by name.
     pub receivers: BTreeMap<String, ReceiverConfig>,
     /// Where people look at incidents, such as `http://127.0.0.1:8420`; for links in notifications.
@@ -52,6 +57,7 @@ pub struct ChainConfig {
 pub struct ChainMetrics {
     map: Arc<MapMetrics>,
     detect: Arc<DetectMetrics>,
+    rule: Arc<RuleMetrics>,
     alert: Arc<AlertMetrics>,
     correlate: Arc<CorrelateMetrics>,
     notify: Arc<NotifyMetrics>,
@@ -62,6 +68,7 @@ impl ChainMetrics {
     pub fn samples(&self) -> Vec<MetricSample> {
         let mut samples = self.map.samples();
         samples.extend(self.detect.samples());
+        samples.extend(self.rule.samples());
         samples.extend(self.alert.samples());
         samples.extend(self.correlate.samples());
         samples.extend(self.notify.samples());
@@ -74,6 +81,7 @@ pub struct Chain {
     store: Store,
     map: MapRoom,
     detect: DetectRoom,
+    rule: RuleRoom,
     alert: AlertRoom,
     correlate: CorrelateRoom,
     notify: Vec<NotifyRoom>,
@@ -84,9 +92,10 @@ pub struct Chain {
 impl Chain {
     /// The rooms over a store.
     pub fn new(store: Store, ports: Ports, config: ChainConfig) -> Self {
-        let ChainConfig { rooms, relations, receivers, console_url } = config;
+        let ChainConfig { rooms, relations, rules, rule_feed, receivers, console_url } = config;
         let map = MapRoom::new(store.clone(), ports.mappers, rooms.map, relations);
         let detect = DetectRoom::new(store.clone(), ports.detectors, rooms.detect);
+        let rule = RuleRoom::new(store.clone(), rules, &console_url, rule_feed);
         let alert = AlertRoom::new(store.clone());
         let correlate = CorrelateRoom::new(store.clone(), ports.correlators, rooms.correlate);
         let told = Arc::new(NotifyMetrics::default());
@@ -98,11 +107,12 @@ impl Chain {
         let metrics = ChainMetrics {
             map: map.metrics(),
             detect: detect.metrics(),
+            rule: rule.metrics(),
             alert: alert.metrics(),
             correlate: correlate.metrics(),
             notify: told,
         };
-        Self { store, map, detect, alert, correlate, notify, retain, metrics }
+        Self { store, map, detect, rule, alert, correlate, notify, retain, metrics }
     }
 
     /// The counters, to be kept before the chain is run.
@@ -117,6 +127,7 @@ impl Chain {
     pub async fn step(&mut self, now: Timestamp) -> Result<Progress, RoomError> {
         let mut progress = self.map.step(now).await?;
         progress = progress.and(self.detect.step(now).await?);
+        progress = progress.and(self.rule.step(now).await?);
         progress = progress.and(self.alert.step(now).await?);
         progress = progress.and(self.correlate.step(now).await?);
         for receiver in &mut self.notify {
@@ -131,6 +142,7 @@ impl Chain {
         let (store, clock) = (&self.store, &clock);
         tasks.spawn(room::run(self.map, store.clone(), clock.clone(), shutdown.clone()));
         tasks.spawn(room::run(self.detect, store.clone(), clock.clone(), shutdown.clone()));
+        tasks.spawn(self.rule.run(clock.clone(), shutdown.clone()));
         tasks.spawn(room::run(self.alert, store.clone(), clock.clone(), shutdown.clone()));
         tasks.spawn(room::run(self.correlate, store.clone(), clock.clone(), shutdown.clone()));
         for receiver in self.notify {

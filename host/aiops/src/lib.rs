@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod notify;
 pub mod retain;
 pub mod room;
+pub mod rule;
 pub mod select;
 pub mod signal;
 

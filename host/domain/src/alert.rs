@@ -8,6 +8,20 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Fingerprint(pub String);
 
+impl Fingerprint {
+    /// Alertmanager's fingerprint of a set of labels: FNV-1a of 64 bits over each name and value, each ended by a byte 255.
+    /// An alert of Prometheus' kind is known by it, whoever tells it.
+    pub fn of_labels(labels: &Labels) -> Self {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for (name, value) in labels.iter() {
+            for byte in name.bytes().chain([0xff]).chain(value.bytes()).chain([0xff]) {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+        Self(format!("{hash:016x}"))
+    }
+}
+
 /// Whether it is so now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -73,7 +87,7 @@ impl LogRecord for AlertChange {
 /// An alert as somebody else tells it, in the order it was told; what the alert room reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToldAlert {
-    /// Who tells: `prometheus`, `alertmanager`.
+    /// Who tells: `alertmanager`, `rules`.
     pub source: String,
     /// The teller's own identity of it.
     pub fingerprint: Fingerprint,

@@ -23,6 +23,7 @@ pub mod ports;
 pub mod prediction;
 pub mod record;
 pub mod relation;
+pub mod rule;
 pub mod series;
 pub mod severity;
 pub mod target;

@@ -80,6 +80,16 @@ pub struct SeriesDescription {
     pub labels: Labels,
 }
 
+/// The target that a pushed series' own labels `job` and `instance` name (either may be empty), and the series without them,
+/// as a series lies within its target.
+pub fn split_target(series: SeriesDescription) -> (crate::target::TargetKey, SeriesDescription) {
+    let of = |name: &str| series.labels.get(name).unwrap_or_default().to_owned();
+    let target = crate::target::TargetKey { job: of("job"), instance: of("instance") };
+    let others = series.labels.iter().filter(|(name, _)| !["job", "instance"].contains(name));
+    let labels = others.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    (target, SeriesDescription { labels, ..series })
+}
+
 /// A registered series: who sends it, as what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Series {

@@ -7,6 +7,7 @@ pub mod config;
 pub mod descriptors;
 mod grants;
 mod metrics;
+pub mod rules;
 mod running;
 mod serve;
 

@@ -5,6 +5,7 @@ use crate::{
     config::{Config, ConfigError},
     descriptors, grants,
     metrics::OwnMetrics,
+    rules::{BadRuleFile, Reloaded, RuleFiles},
     running::Tasks,
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -55,6 +56,9 @@ pub enum StartError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Rule files.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Rules(Vec<BadRuleFile>),
     /// The store.
     #[error(transparent)]
     Store(#[from] tandem_store::OpenError),
@@ -87,6 +91,7 @@ pub struct Server {
     tasks: Tasks,
     store: Store,
     runtime: Runtime,
+    rules: RuleFiles,
     _plugins: FolderWatch,
 }
 
@@ -102,6 +107,7 @@ impl Server {
             .await
             .map_err(|error| StartError::Listen { address: config.listen, error })?;
         let address = listener.local_addr().map_err(|error| StartError::Listen { address: config.listen, error })?;
+        let (rules, rule_feed) = RuleFiles::open(config.rules.clone()).map_err(StartError::Rules)?;
         let store = match store {
             Some(store) => store,
             None => Store::open(&config.data, config.store.options(&config.limits))?,
@@ -157,6 +163,8 @@ impl Server {
             ChainConfig {
                 rooms: config.aiops.clone(),
                 relations: config.relation.clone(),
+                rules: config.rules.clone(),
+                rule_feed,
                 receivers: config.notify.clone(),
                 console_url: format!("http://{address}"),
             },
@@ -210,7 +218,7 @@ impl Server {
         let router = tandem_api::router(state, Access::for_listener(address));
         tasks.start("api", tandem_api::serve(listener, router, descriptors::connections(), serving, stop));
         readiness.set(true);
-        Ok(Self { address, listening, tasks, store, runtime, _plugins: plugins })
+        Ok(Self { address, listening, tasks, store, runtime, rules, _plugins: plugins })
     }
 
     /// Where it listens.
@@ -231,6 +239,11 @@ impl Server {
     /// Its runtime.
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
+    }
+
+    /// Reads the rule files again; rules that did not change keep their state.
+    pub fn reload_rules(&mut self) -> Reloaded {
+        self.rules.reload()
     }
 
     /// Stops everything in the reverse order.

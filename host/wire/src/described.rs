@@ -4,23 +4,10 @@ use crate::{
     limits::WireLimits,
     rejected::{Reason, Rejection, shortened},
 };
-use tandem_domain::{
-    series::{Labels, MetricType, SeriesDescription},
-    target::TargetKey,
-};
+use tandem_domain::series::{Labels, MetricType, SeriesDescription};
 
 /// Characters of a name that are told of it.
 const MAX_TOLD_CHARS: usize = 60;
-
-/// The target that a pushed series' own labels `job` and `instance` name (either may be empty), and the series without them,
-/// as a series lies within its target.
-pub fn split_target(series: SeriesDescription) -> (TargetKey, SeriesDescription) {
-    let of = |name: &str| series.labels.get(name).unwrap_or_default().to_owned();
-    let target = TargetKey { job: of("job"), instance: of("instance") };
-    let others = series.labels.iter().filter(|(name, _)| !["job", "instance"].contains(name));
-    let labels = others.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    (target, SeriesDescription { labels, ..series })
-}
 
 /// A series from pairs of which one is `__name__`, held to the limits.
 ///

@@ -15,10 +15,11 @@ pub mod prediction;
 mod protobuf;
 pub mod rejected;
 pub mod remote_write;
+pub mod rule_file;
 pub mod series_key;
 #[cfg(test)]
 mod shared_data;
 
-pub use described::split_target;
+pub use tandem_domain::series::split_target;
 pub mod statsd;
 pub mod syslog;

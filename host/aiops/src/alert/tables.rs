@@ -40,13 +40,16 @@ impl Record for SourceAlert {
     }
 }
 
-/// Until when an alert that others tell fires, unless they tell it again.
+/// Until when an alert that somebody tells fires for them, unless they tell it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToldUntil {
     /// The alert.
     pub fingerprint: Fingerprint,
     /// When it ends.
     pub until: Timestamp,
+    /// Who tells it.
+    #[serde(default)]
+    pub teller: String,
 }
 
 impl Record for ToldUntil {

@@ -107,6 +107,35 @@ async fn what_others_tell_is_an_alert_of_the_entity_it_names_until_they_stop() {
     assert_eq!(changes.len(), 4, "fired, ended, fired, ended: what is told again is no change");
 }
 
+#[tokio::test]
+async fn an_alert_that_two_tell_is_one_and_ends_with_the_last() {
+    let (store, _folder) = open();
+    let mut room = AlertRoom::new(store.clone());
+    let by = |source: &str, state, ends_at| ToldAlert {
+        source: source.into(),
+        ..told(state, &[("alertname", "DiskFull"), ("instance", "n1:9100")], ends_at)
+    };
+    let firing = || {
+        let alerts = store.read().unwrap().scan::<Alert>(.., 10).unwrap();
+        (alerts.len(), alerts[0].state, alerts[0].times_fired)
+    };
+    let rules = |state, ends_at| by("rules", state, ends_at);
+    super::told::tell(&store, vec![by("alertmanager", AlertState::Firing, Some(100))]).await.unwrap();
+    super::told::tell(&store, vec![rules(AlertState::Firing, None)]).await.unwrap();
+    room.step(Timestamp(10)).await.unwrap();
+    assert_eq!(firing(), (1, AlertState::Firing, 1));
+    // One of them falls silent, and the other goes on.
+    room.step(Timestamp(150)).await.unwrap();
+    assert_eq!(firing(), (1, AlertState::Firing, 1));
+    super::told::tell(&store, vec![by("alertmanager", AlertState::Firing, Some(300))]).await.unwrap();
+    super::told::tell(&store, vec![rules(AlertState::Resolved, Some(200))]).await.unwrap();
+    room.step(Timestamp(200)).await.unwrap();
+    assert_eq!(firing(), (1, AlertState::Firing, 1));
+    super::told::tell(&store, vec![by("alertmanager", AlertState::Resolved, Some(250))]).await.unwrap();
+    room.step(Timestamp(260)).await.unwrap();
+    assert_eq!(firing(), (1, AlertState::Resolved, 1));
+}
+
 #[test]
 fn the_most_telling_label_names_the_entity() {
     let of = |pairs: &[(&str, &str)]| {

@@ -1,8 +1,9 @@
 //! Alerts that others found and tell: what a Prometheus posts to its Alertmanager, what an Alertmanager posts to a webhook,
 //! what our own rules say. They become alerts of the entity that their labels name, and end when they are told resolved or
-//! when nobody has told them again in time.
+//! when nobody has told them again in time. An alert is known by its labels: where several tell the same one, it is one alert
+//! that ends with the last of them.
 
-use super::tables::ToldUntil;
+use super::tables::{AlertSources, ToldUntil};
 use crate::map::topology;
 use std::ops::Bound;
 use tandem_domain::{
@@ -80,9 +81,35 @@ fn first<'l>(labels: &'l Labels, names: &[&str]) -> Option<&'l str> {
     names.iter().find_map(|name| labels.get(name))
 }
 
-/// The identity among our alerts: the teller's own fingerprint, apart from those of others and of our own faults.
+/// Alertmanager's fingerprint, under which every teller of Prometheus' kind knows an alert; apart from our own faults.
 fn identity(told: &ToldAlert) -> Fingerprint {
-    Fingerprint(format!("{}:{}", told.source, told.fingerprint.0))
+    Fingerprint(format!("alertmanager:{}", told.fingerprint.0))
+}
+
+/// Who tells that an alert fires.
+fn tellers(tx: &mut WriteTx<'_>, fingerprint: &Fingerprint) -> Result<AlertSources, WriteError> {
+    let none = || AlertSources { fingerprint: fingerprint.clone(), active: Vec::new() };
+    Ok(tx.get::<AlertSources>(&fingerprint.0)?.unwrap_or_else(none))
+}
+
+/// Notes that somebody tells an alert, or no longer does; whether anybody does now.
+fn note(tx: &mut WriteTx<'_>, fingerprint: &Fingerprint, teller: &str, fires: bool) -> Result<bool, WriteError> {
+    let mut sources = tellers(tx, fingerprint)?;
+    let knew = sources.active.iter().any(|known| known == teller);
+    if knew != fires {
+        sources.active.retain(|known| known != teller);
+        sources.active.extend(fires.then(|| teller.to_owned()));
+        tx.put(&sources)?;
+    }
+    Ok(!sources.active.is_empty())
+}
+
+/// Forgets until when somebody lets an alert fire.
+fn forget_until(tx: &mut WriteTx<'_>, fingerprint: &Fingerprint, teller: &str) -> Result<(), WriteError> {
+    match tx.get::<ToldUntil>(&fingerprint.0)? {
+        Some(known) if known.teller.is_empty() || known.teller == teller => tx.remove::<ToldUntil>(&fingerprint.0),
+        _ => Ok(()),
+    }
 }
 
 /// Applies what was told; whether an alert changed.
@@ -90,14 +117,18 @@ pub(super) fn take(tx: &mut WriteTx<'_>, told: &ToldAlert, now: Timestamp) -> Re
     let fingerprint = identity(told);
     let known = tx.get::<Alert>(&fingerprint.0)?;
     let fires = told.state == AlertState::Firing && told.ends_at.is_none_or(|end| end > now);
+    let is_told = note(tx, &fingerprint, &told.source, fires)?;
     if !fires {
-        tx.remove::<ToldUntil>(&fingerprint.0)?;
+        forget_until(tx, &fingerprint, &told.source)?;
+        if is_told {
+            return Ok(false);
+        }
         let Some(alert) = known.filter(super::is_firing) else { return Ok(false) };
         return end(tx, alert, told.ends_at.unwrap_or(now)).map(|()| true);
     }
     match told.ends_at {
-        Some(until) => tx.put(&ToldUntil { fingerprint: fingerprint.clone(), until })?,
-        None => drop(tx.remove::<ToldUntil>(&fingerprint.0)?),
+        Some(until) => tx.put(&ToldUntil { fingerprint: fingerprint.clone(), until, teller: told.source.clone() })?,
+        None => forget_until(tx, &fingerprint, &told.source)?,
     }
     let severity = severity(&told.labels);
     if let Some(alert) = known.as_ref().filter(|alert| super::is_firing(alert) && alert.severity >= severity) {
@@ -156,6 +187,9 @@ pub(super) fn expire(tx: &mut WriteTx<'_>, told: &ToldUntil) -> Result<bool, Wri
         return Ok(false);
     }
     tx.remove::<ToldUntil>(&told.fingerprint.0)?;
+    if note(tx, &told.fingerprint, &told.teller, false)? {
+        return Ok(false);
+    }
     let Some(alert) = tx.get::<Alert>(&told.fingerprint.0)?.filter(super::is_firing) else { return Ok(false) };
     end(tx, alert, told.until)?;
     Ok(true)

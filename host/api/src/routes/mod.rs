@@ -105,6 +105,8 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(guarded(Read, routes!(prometheus::series::label_values)))
         .routes(guarded(Read, routes!(prometheus::series::statistics)))
         .routes(guarded(Delete, routes!(prometheus::admin::delete_series, prometheus::admin::put_delete_series)))
+        .routes(guarded(Read, routes!(prometheus::rules::rules)))
+        .routes(guarded(Read, routes!(prometheus::rules::alerts)))
         .routes(guarded(Read, routes!(prometheus::status::build_info)))
         .routes(guarded(Read, routes!(prometheus::targets::targets)))
         .routes(guarded(Read, routes!(prometheus::targets::scrape_pools)))

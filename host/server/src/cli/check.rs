@@ -1,6 +1,7 @@
 //! `tandem check`.
 
 use super::ConfigPath;
+use crate::StartError;
 use std::process::ExitCode;
 
 /// Checks a configuration without starting anything.
@@ -14,8 +15,10 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.config.load()?;
+        let groups = crate::rules::load_all(&config.rules).map_err(StartError::Rules)?;
+        let rules: usize = groups.iter().map(|group| group.rules.len()).sum();
         println!(
-            "The configuration is fine: listens on {}, keeps data in {}, scrapes {} jobs, collects {}.",
+            "The configuration is fine: listens on {}, keeps data in {}, scrapes {} jobs, collects {}, evaluates {rules} rules.",
             config.listen,
             config.data.display(),
             config.scrape.len(),

@@ -1,4 +1,4 @@
-//! The command line: `serve`, `check`, `doctor`, `plugin`, `backtest`, `drift`. Exit codes: 0 done, 1 failed, 2 used wrongly.
+//! The command line: `serve`, `check`, `doctor`, `plugin`, `rules`, `backtest`, `drift`. Exit codes: 0 done, 1 failed, 2 used wrongly.
 
 mod backtest;
 mod check;
@@ -6,6 +6,7 @@ mod doctor;
 mod drift;
 mod offline;
 mod plugin;
+mod rules;
 mod serve;
 mod table;
 
@@ -31,6 +32,9 @@ enum Command {
     /// Lists, inspects and builds plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
+    /// Checks rule files.
+    #[command(subcommand)]
+    Rules(rules::Rules),
     /// Runs a detector over files, as it would have run live.
     Backtest(backtest::Backtest),
     /// Compares two samples with the drift metrics.
@@ -74,6 +78,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check(check) => check.run(),
         Command::Doctor(doctor) => doctor.run().await,
         Command::Plugin(plugin) => plugin.run().await,
+        Command::Rules(rules) => rules.run(),
         Command::Backtest(backtest) => backtest.run().await,
         Command::Drift(drift) => drift.run().await,
     }

@@ -33,7 +33,8 @@ impl Serve {
         descriptors::raise();
         // Signals are caught from here on, so that one that comes while starting stops cleanly too.
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        let server = Server::start(ServerOptions::new(config)).await?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut server = Server::start(ServerOptions::new(config)).await?;
         let statuses = server.runtime().statuses();
         let live = statuses.iter().filter(|status| status.state == PluginState::Live).count();
         println!(
@@ -42,12 +43,24 @@ impl Serve {
             statuses.len(),
             began.elapsed().as_millis()
         );
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
+                Some(()) = hangup.recv() => reload(&mut server),
+            }
         }
         println!("Stopping.");
         server.stop().await;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Reads the rule files again, as Prometheus does at this signal.
+fn reload(server: &mut Server) {
+    let reloaded = server.reload_rules();
+    for bad in &reloaded.bad {
+        tracing::error!("a rule file is left out, what was known of it goes on:\n{bad}");
+    }
+    tracing::info!(groups = reloaded.groups, "the rule files were read again");
 }

@@ -48,6 +48,8 @@ pub struct Config {
     pub plugins: BTreeMap<String, PluginConfig>,
     /// Relations that no collector can see, such as which hosts a UPS feeds.
     pub relation: Vec<tandem_aiops::RelationConfig>,
+    /// Prometheus' rule files, and how they are evaluated.
+    pub rules: tandem_aiops::rule::RulesConfig,
     /// Webhooks on incident open and resolve, by name.
     pub notify: BTreeMap<String, tandem_aiops::ReceiverConfig>,
     /// The AIOps rooms.
@@ -75,6 +77,7 @@ impl Default for Config {
             logs: LogsConfig::default(),
             plugins: BTreeMap::new(),
             relation: Vec::new(),
+            rules: Default::default(),
             notify: BTreeMap::new(),
             aiops: Default::default(),
             mlops: Default::default(),
@@ -225,6 +228,7 @@ impl Config {
         let at = |problem: String| ConfigError::at_key(path, text, "prometheus_config", &problem);
         config.take_over_prometheus().map_err(at)?;
         config.check().map_err(|(key, problem)| ConfigError::at_key(path, text, &key, &problem))?;
+        config.rules = config.rules.beside(path.parent().unwrap_or(Path::new("")));
         Ok(config)
     }
 
@@ -286,6 +290,7 @@ impl Config {
             relation.validate().map_err(|problem| (format!("relation.{index}"), problem))?;
         }
         self.limits.validate()?;
+        self.rules.validate().map_err(|problem| ("rules".into(), problem))?;
         self.aiops.validate().map_err(|problem| ("aiops".into(), problem))?;
         self.store.validate().map_err(|problem| ("store".into(), problem))?;
         self.mlops.validate().map_err(|problem| ("mlops".into(), problem))?;

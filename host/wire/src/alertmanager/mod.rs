@@ -139,13 +139,7 @@ fn annotations(alert: &WireAlert, limits: &WireLimits) -> Labels {
         .collect()
 }
 
-/// Alertmanager's fingerprint of a set of labels: FNV-1a of 64 bits over each name and value, each ended by a byte 255.
+/// Alertmanager's fingerprint of a set of labels.
 pub fn fingerprint(labels: &Labels) -> Fingerprint {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for (name, value) in labels.iter() {
-        for byte in name.bytes().chain([0xff]).chain(value.bytes()).chain([0xff]) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-    Fingerprint(format!("{hash:016x}"))
+    Fingerprint::of_labels(labels)
 }

@@ -4,6 +4,7 @@ pub(super) mod admin;
 mod answer;
 mod parameters;
 pub(super) mod query;
+pub(super) mod rules;
 pub(super) mod series;
 pub(super) mod status;
 pub(super) mod targets;
