@@ -3,13 +3,15 @@
 use crate::{
     SystemClock, bundled,
     config::{Config, ConfigError},
-    descriptors, grants,
+    descriptors,
+    forwards::forwards,
+    grants,
     metrics::OwnMetrics,
     running::Tasks,
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tandem_aiops::{Chain, ChainConfig, Ports};
-use tandem_api::{Access, ApiState, IngestBudget, Readiness, ServingMetrics};
+use tandem_api::{Access, ApiState, ExportPlaces, IngestBudget, Readiness, ServingMetrics};
 use tandem_domain::{
     http::HttpClient,
     ports::{Collectors, PluginCatalogue},
@@ -129,6 +131,9 @@ impl Server {
         let (statsd, syslog) = (config.statsd.as_ref(), config.syslog.as_ref());
         let listeners = Listeners::bind(statsd, syslog, sent.clone(), clock.clone(), listen_metrics.clone()).await?;
         let listening = listeners.addresses();
+        let forwards = Arc::new(forwards(&config, store.clone(), http.clone(), clock.clone())?);
+        forwards.announce().await?;
+        tasks.start("forward", forwards.clone().run(stop.clone()));
         let ports = GatherPorts {
             store: store.clone(),
             http: http.clone(),
@@ -188,12 +193,15 @@ impl Server {
                 serving: serving.clone(),
                 aiops: aiops_metrics,
                 mlops: mlops_metrics,
+                forwards: forwards.clone(),
                 catalogue: catalogue.clone(),
                 budget,
             }),
             sent,
             ingest: IngestBudget::default(),
             serving: serving.clone(),
+            exports: ExportPlaces::default(),
+            forwards,
             store: store.clone(),
             catalogue,
             targets: Arc::new(runtime.clone()),

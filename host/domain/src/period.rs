@@ -48,8 +48,7 @@ mod tests {
     fn durations_are_read_with_their_units() {
         assert_eq!(Period::parse("500ms"), Some(Period(Duration::from_millis(500))));
         assert_eq!(Period::parse("2m"), Some(Period::seconds(120)));
-        assert_eq!(Period::parse("7d"), Some(Period::seconds(7 * 86_400)));
-        assert_eq!(Period::parse("30d"), Some(Period::seconds(30 * 86_400)));
+        assert_eq!(Period::parse("1d"), Some(Period::seconds(86_400)));
         assert_eq!(Period::parse("15"), None);
         assert_eq!(Period::parse("s"), None);
         assert_eq!(Period::parse("99999999999999999999h"), None);
