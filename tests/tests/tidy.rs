@@ -17,13 +17,15 @@ const LONG_ON_PURPOSE: [&str; 1] = ["host/server/src/serve.rs: start"];
 const EMPTY_NAMES: [&str; 6] = ["utils", "util", "helpers", "common", "misc", "stuff"];
 
 /// Which house crates a crate may name (design, section 3). `server` may name all and none may name `server`.
-const EDGES: [(&str, &[&str]); 11] = [
+const EDGES: [(&str, &[&str]); 12] = [
     ("tandem-domain", &[]),
     ("tandem-wire", &["tandem-domain"]),
     ("tandem-store", &["tandem-domain"]),
     ("tandem-query", &["tandem-domain", "tandem-store"]),
     ("tandem-runtime", &["tandem-domain"]),
     ("tandem-gather", &["tandem-domain", "tandem-wire", "tandem-store"]),
+    // Forwarding reads the store by cursor and decides what is sent, which egress must not: a crate between them (adr/0013).
+    ("tandem-forward", &["tandem-domain", "tandem-wire", "tandem-store", "tandem-query"]),
     ("tandem-aiops", &["tandem-domain", "tandem-store", "tandem-query"]),
     ("tandem-mlops", &["tandem-domain", "tandem-store"]),
     ("tandem-verdict", &["tandem-domain", "tandem-store"]),
@@ -35,6 +37,7 @@ const EDGES: [(&str, &[&str]); 11] = [
             "tandem-wire",
             "tandem-store",
             "tandem-gather",
+            "tandem-forward",
             "tandem-aiops",
             "tandem-mlops",
             "tandem-verdict",

@@ -16,6 +16,6 @@ mod turns;
 pub use access::{Access, Permission, Principal};
 pub use ingest::IngestBudget;
 pub use observe::MetricsPage;
-pub use routes::{openapi, router};
+pub use routes::{ExportPlaces, openapi, router};
 pub use serving::{MAX_CONNECTIONS, ServingMetrics, serve};
 pub use state::{ApiState, Readiness};

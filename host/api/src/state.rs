@@ -45,6 +45,10 @@ pub struct ApiState {
     pub ingest: crate::IngestBudget,
     /// Counts connections and answers.
     pub serving: Arc<crate::ServingMetrics>,
+    /// Places for exports.
+    pub exports: crate::ExportPlaces,
+    /// Where samples are forwarded, and how that goes.
+    pub forwards: Arc<tandem_forward::Forwards>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Whether the server is ready.

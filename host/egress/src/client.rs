@@ -25,8 +25,9 @@ use tandem_domain::{
 const MAX_REDIRECTS: usize = 5;
 /// Longest time for a connection to be made, whatever the request allows.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections kept open to one host.
-const IDLE_CONNECTIONS_PER_HOST: usize = 4;
+/// Connections kept open to one host: as many as a forward has requests under way at once where nothing else is said, and
+/// some more.
+const IDLE_CONNECTIONS_PER_HOST: usize = 16;
 /// Clients kept, each some 20 KB: one for each grant and named destination in use, so that connections are shared only under
 /// the same rights. Destinations given by address need no resolver of their own and share one for each way to speak TLS.
 const MAX_CLIENTS: usize = 8_192;

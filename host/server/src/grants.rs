@@ -1,8 +1,9 @@
 //! What the config says of a plugin, as the runtime takes it.
 
-use crate::config::{Config, PluginConfig, SecretSource};
+use crate::config::{Config, PluginConfig, read_secret};
 use anyhow::Context;
 use std::{collections::BTreeMap, path::Path, sync::Arc};
+use tandem_domain::secret::SecretSource;
 use tandem_runtime::{OperatorGrants, PluginSettings, SettingsOf};
 
 /// Settings by plugin name; `bundled` ones have the kernel files they ask for, others only what the config gives.
@@ -33,7 +34,8 @@ fn of(name: &str, plugin: &PluginConfig, folder: &Path, bundled: bool) -> anyhow
             .with_context(|| format!("plugins.{name}.authority: {} cannot be read", path.display()))
     });
     let secret = |(secret, source): (&String, &SecretSource)| {
-        let value = source.read().map_err(|problem| anyhow::anyhow!("plugins.{name}.secrets.{secret}: {problem}"))?;
+        let value =
+            read_secret(source).map_err(|problem| anyhow::anyhow!("plugins.{name}.secrets.{secret}: {problem}"))?;
         anyhow::Ok((secret.clone(), value))
     };
     let secrets = plugin.secrets.iter().map(secret).collect::<anyhow::Result<_>>()?;

@@ -5,6 +5,7 @@ pub mod cli;
 mod clock;
 pub mod config;
 pub mod descriptors;
+mod forwards;
 mod grants;
 mod metrics;
 pub mod rules;

@@ -7,6 +7,7 @@ use tandem_domain::{
     plugin::{PluginState, PluginStatus},
     ports::PluginCatalogue,
 };
+use tandem_forward::{ForwardState, ForwardStatus, Forwards};
 use tandem_gather::{GatherMetrics, ListenMetrics, sent::SentMetrics};
 use tandem_mlops::MlopsMetrics;
 use tandem_runtime::MemoryBudget;
@@ -21,6 +22,7 @@ pub(crate) struct OwnMetrics {
     pub(crate) serving: Arc<ServingMetrics>,
     pub(crate) aiops: ChainMetrics,
     pub(crate) mlops: MlopsMetrics,
+    pub(crate) forwards: Arc<Forwards>,
     pub(crate) catalogue: Arc<dyn PluginCatalogue>,
     pub(crate) budget: Arc<MemoryBudget>,
 }
@@ -72,6 +74,7 @@ impl MetricsPage for OwnMetrics {
             let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
             single(&mut page, name, kind, help, value);
         }
+        forwards(&mut page, &self.forwards.statuses());
         plugins(&mut page, &self.catalogue.statuses());
         page
     }
@@ -175,6 +178,54 @@ fn plugins(page: &mut String, statuses: &[PluginStatus]) {
         let _ = writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}");
         for status in statuses {
             let _ = writeln!(page, "{name}{{plugin=\"{}\"}} {}", escaped(&status.name), read(status));
+        }
+    }
+}
+
+type ForwardReading = (&'static str, &'static str, &'static str, fn(&ForwardStatus) -> f64);
+
+const OF_FORWARDS: [ForwardReading; 11] = [
+    ("tandem_forward_up", "gauge", "Whether the receiver took the last request", |s| {
+        f64::from(u8::from(!matches!(s.state, ForwardState::Retrying | ForwardState::Refused)))
+    }),
+    ("tandem_forward_samples_total", "counter", "Samples that the receiver took", |s| s.samples as f64),
+    ("tandem_forward_requests_total", "counter", "Requests tried", |s| s.requests as f64),
+    ("tandem_forward_retries_total", "counter", "Requests that failed and were tried again", |s| s.retries as f64),
+    ("tandem_forward_bytes_total", "counter", "Bytes posted, compressed", |s| s.bytes as f64),
+    ("tandem_forward_skipped_batches_total", "counter", "Batches given up unread, beyond keep", |s| {
+        s.skipped_batches as f64
+    }),
+    (
+        "tandem_forward_trimmed_batches_total",
+        "counter",
+        "Batches trimmed from the log unread and made good from the chunks",
+        |s| s.trimmed_batches as f64,
+    ),
+    ("tandem_forward_pending_samples", "gauge", "Samples under way", |s| s.pending_samples as f64),
+    ("tandem_forward_pending_batches", "gauge", "Batches of the log that are not settled", |s| {
+        s.pending_batches as f64
+    }),
+    ("tandem_forward_lag_seconds", "gauge", "Age of the newest settled sample while something waits", |s| {
+        s.lag_millis as f64 / 1_000.0
+    }),
+    ("tandem_forward_shards", "gauge", "Requests that went at once in the last round", |s| s.shards as f64),
+];
+
+fn forwards(page: &mut String, statuses: &[ForwardStatus]) {
+    if statuses.is_empty() {
+        return;
+    }
+    for (name, kind, help, read) in OF_FORWARDS {
+        let _ = writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for status in statuses {
+            let _ = writeln!(page, "{name}{{forward=\"{}\"}} {}", escaped(&status.name), read(status));
+        }
+    }
+    let name = "tandem_forward_dropped_samples_total";
+    let _ = writeln!(page, "# HELP {name} Samples that will not be delivered\n# TYPE {name} counter");
+    for status in statuses {
+        for (reason, count) in &status.dropped {
+            let _ = writeln!(page, "{name}{{forward=\"{}\",reason=\"{reason}\"}} {count}", escaped(&status.name));
         }
     }
 }

@@ -3,14 +3,16 @@
 use crate::{
     SystemClock, bundled,
     config::{Config, ConfigError},
-    descriptors, grants,
+    descriptors,
+    forwards::forwards,
+    grants,
     metrics::OwnMetrics,
     rules::{BadRuleFile, Reloaded, RuleFiles},
     running::Tasks,
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tandem_aiops::{Chain, ChainConfig, Ports};
-use tandem_api::{Access, ApiState, IngestBudget, Readiness, ServingMetrics};
+use tandem_api::{Access, ApiState, ExportPlaces, IngestBudget, Readiness, ServingMetrics};
 use tandem_domain::{
     http::HttpClient,
     ports::{Collectors, PluginCatalogue},
@@ -136,6 +138,9 @@ impl Server {
         let (statsd, syslog) = (config.statsd.as_ref(), config.syslog.as_ref());
         let listeners = Listeners::bind(statsd, syslog, sent.clone(), clock.clone(), listen_metrics.clone()).await?;
         let listening = listeners.addresses();
+        let forwards = Arc::new(forwards(&config, store.clone(), http.clone(), clock.clone())?);
+        forwards.announce().await?;
+        tasks.start("forward", forwards.clone().run(stop.clone()));
         let ports = GatherPorts {
             store: store.clone(),
             http: http.clone(),
@@ -202,6 +207,7 @@ impl Server {
                 serving: serving.clone(),
                 aiops: aiops_metrics,
                 mlops: mlops_metrics,
+                forwards: forwards.clone(),
                 catalogue: catalogue.clone(),
                 budget,
             }),
@@ -209,6 +215,8 @@ impl Server {
             sent,
             ingest: IngestBudget::default(),
             serving: serving.clone(),
+            exports: ExportPlaces::default(),
+            forwards,
             store: store.clone(),
             catalogue,
             targets: Arc::new(runtime.clone()),

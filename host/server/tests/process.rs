@@ -1,5 +1,8 @@
 //! The server as the program that operators run: killed without warning at any moment, and set before a real exporter.
 
+mod program;
+
+use program::{Program, write_config};
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -11,50 +14,7 @@ use std::{
     time::Duration,
 };
 use tandem_tests::{Peer, all_items, ask, items, own_metric, pages, until};
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-};
-
-/// A running server; killed when dropped.
-struct Program {
-    child: Child,
-    base: String,
-}
-
-impl Program {
-    /// Starts it and waits until it says that it is ready.
-    async fn start(folder: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tandem"))
-            .args(["serve", "--config"])
-            .arg(folder.join("tandem.toml"))
-            .stdout(Stdio::piped())
-            .stderr(std::fs::File::options().create(true).append(true).open(folder.join("log")).expect("a log"))
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the program starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-        while let Some(line) = lines.next_line().await.expect("text") {
-            if let Some((_, rest)) = line.split_once("http://") {
-                let base = rest.split('/').next().unwrap_or_default().to_owned();
-                return Self { child, base };
-            }
-        }
-        let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
-        panic!("the program ended before it was ready: {log}");
-    }
-
-    /// As a machine does that runs out of memory: no signal that could be caught, no goodbye.
-    async fn kill(mut self) {
-        self.child.kill().await.expect("it can be killed");
-    }
-}
-
-fn write_config(folder: &Path, toml: &str) {
-    let data = folder.join("data").display().to_string();
-    let text = format!("listen = \"127.0.0.1:0\"\ndata = {data:?}\ncollect = []\n{toml}");
-    std::fs::write(folder.join("tandem.toml"), text).expect("a configuration");
-}
+use tokio::process::Command;
 
 /// What clients were told is kept.
 #[derive(Clone, Default)]

@@ -1,4 +1,7 @@
-//! Parquet files (Apache Parquet format 2) as columns of text: what a data scientist's sample looks like.
+//! Parquet files (Apache Parquet format 2): read as columns of text, which is what a data scientist's sample looks like, and
+//! written from samples of series ([`samples`]).
+
+pub mod samples;
 
 use ::parquet::{
     basic::Type as PhysicalType,

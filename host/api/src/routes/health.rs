@@ -19,6 +19,8 @@ pub(crate) struct Ready {
     plugins_live: usize,
     /// Plugins that are not, with their state in one word.
     plugins_not_live: Vec<String>,
+    /// Forwards whose receiver does not take what it is sent, with what it says.
+    forwards_failing: Vec<String>,
 }
 
 /// The process answers.
@@ -27,7 +29,7 @@ pub(crate) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// The store is open, and every plugin has been tried. A plugin that failed does not make the server unready.
+/// The store is open, and every plugin has been tried. A plugin or a forward that failed does not make the server unready.
 #[utoipa::path(get, path = "/readyz", tag = "health",
     responses((status = OK, body = Ready), (status = SERVICE_UNAVAILABLE, body = Ready)))]
 pub(crate) async fn ready(State(state): State<ApiState>) -> Response {
@@ -41,6 +43,7 @@ pub(crate) async fn ready(State(state): State<ApiState>) -> Response {
             .iter()
             .map(|s| format!("{}: {}", s.name, super::plugins::state_word(&s.state)))
             .collect(),
+        forwards_failing: super::forwards::failing(&state.forwards.statuses()),
     };
     (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(body)).into_response()
 }

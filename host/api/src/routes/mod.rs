@@ -6,7 +6,9 @@ mod deployments;
 mod drift;
 mod entities;
 mod events;
+mod export;
 mod findings;
+mod forwards;
 mod health;
 mod hooks;
 mod incidents;
@@ -19,6 +21,7 @@ mod series;
 mod targets;
 mod verdict;
 
+pub use export::ExportPlaces;
 pub(crate) use plugins::state_word;
 pub(crate) use verdict::verdicts_now;
 
@@ -71,6 +74,7 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(guarded(Read, routes!(entities::relations)))
         .routes(guarded(Read, routes!(series::list)))
         .routes(guarded(Read, routes!(series::points)))
+        .routes(guarded(Read, routes!(export::export)))
         .routes(guarded(Read, routes!(events::list)))
         .routes(guarded(Read, routes!(logs::list)))
         .routes(guarded(Read, routes!(findings::list)))
@@ -83,6 +87,7 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(guarded(Read, routes!(plugins::list)))
         .routes(guarded(Read, routes!(plugins::one)))
         .routes(guarded(Read, routes!(targets::list)))
+        .routes(guarded(Read, routes!(forwards::list)))
         .routes(guarded(Read, routes!(predictions::list)))
         .routes(guarded(Ingest, routes!(predictions::accept)))
         .routes(guarded(Ingest, routes!(predictions::accept_labels)))

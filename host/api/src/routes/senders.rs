@@ -19,8 +19,14 @@ use utoipa::IntoParams;
 #[utoipa::path(post, path = "/prometheus/api/v1/write", tag = "senders",
     request_body(content = Vec<u8>, content_type = "application/x-protobuf"),
     responses((status = NO_CONTENT), (status = BAD_REQUEST), (status = PAYLOAD_TOO_LARGE),
-              (status = UNSUPPORTED_MEDIA_TYPE), (status = TOO_MANY_REQUESTS), (status = SERVICE_UNAVAILABLE)))]
+              (status = UNSUPPORTED_MEDIA_TYPE), (status = TOO_MANY_REQUESTS), (status = SERVICE_UNAVAILABLE),
+              (status = LOOP_DETECTED)))]
 pub(crate) async fn remote_write(State(state): State<ApiState>, posted: Posted) -> Response {
+    let forwarded_by = posted.headers.get(tandem_forward::FORWARDED_BY).and_then(|value| value.to_str().ok());
+    if forwarded_by.is_some_and(|identity| state.forwards.is_own(identity)) {
+        let why = "this server was sent what it forwards itself; give the forward the address of another";
+        return (StatusCode::LOOP_DETECTED, why).into_response();
+    }
     let (kind, encoding) = (posted.header(header::CONTENT_TYPE), posted.header(header::CONTENT_ENCODING));
     let (written, mut answer) = match state.sent.remote_write(kind, encoding, &posted.body).await {
         Ok(done) => {

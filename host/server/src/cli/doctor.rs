@@ -1,7 +1,7 @@
 //! `tandem doctor`.
 
 use super::{ConfigPath, offline};
-use crate::bundled;
+use crate::{bundled, forwards};
 use std::{net::TcpListener, process::ExitCode};
 use tandem_store::{Store, StoreOptions};
 
@@ -55,6 +55,10 @@ impl Doctor {
             Ok(format!("none yet in {}", config.data.display()))
         };
         findings.note("store", store);
+        for forward in &config.forward {
+            let read = forwards::with_files(forward).map(|_| format!("to {}", forward.shown_url()));
+            findings.note(&format!("forward {}", forward.name), read.map_err(|error| format!("{error:#}")));
+        }
         match offline::runtime() {
             Ok(runtime) => {
                 findings.note("plugin engine", Ok(format!("{:?}", runtime.allocation()).to_lowercase()));

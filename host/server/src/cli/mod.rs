@@ -1,9 +1,11 @@
-//! The command line: `serve`, `check`, `doctor`, `plugin`, `rules`, `backtest`, `drift`. Exit codes: 0 done, 1 failed, 2 used wrongly.
+//! The command line: `serve`, `check`, `doctor`, `plugin`, `rules`, `backtest`, `drift`, `export`. Exit codes: 0 done, 1 failed, 2 used
+//! wrongly.
 
 mod backtest;
 mod check;
 mod doctor;
 mod drift;
+mod export;
 mod offline;
 mod plugin;
 mod rules;
@@ -39,6 +41,8 @@ enum Command {
     Backtest(backtest::Backtest),
     /// Compares two samples with the drift metrics.
     Drift(drift::DriftCommand),
+    /// Writes samples as Parquet.
+    Export(export::ExportCommand),
 }
 
 /// Where the configuration lies.
@@ -81,5 +85,6 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Rules(rules) => rules.run(),
         Command::Backtest(backtest) => backtest.run().await,
         Command::Drift(drift) => drift.run().await,
+        Command::Export(export) => export.run().await,
     }
 }

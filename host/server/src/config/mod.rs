@@ -6,7 +6,8 @@ mod plugins;
 mod store;
 
 pub use explain::ConfigError;
-pub use plugins::{Bytes, PluginConfig, SecretSource};
+pub(crate) use plugins::read_secret;
+pub use plugins::{Bytes, PluginConfig};
 pub use store::StoreConfig;
 
 use serde::Deserialize;
@@ -44,6 +45,8 @@ pub struct Config {
     pub syslog: Option<tandem_gather::SyslogConfig>,
     /// How long lines of logs are kept, and how much of them.
     pub logs: LogsConfig,
+    /// Receivers of remote write that samples are forwarded to.
+    pub forward: Vec<tandem_forward::ForwardConfig>,
     /// What the operator says of plugins, by name: grants, limits, configuration.
     pub plugins: BTreeMap<String, PluginConfig>,
     /// Relations that no collector can see, such as which hosts a UPS feeds.
@@ -75,6 +78,7 @@ impl Default for Config {
             statsd: None,
             syslog: None,
             logs: LogsConfig::default(),
+            forward: Vec::new(),
             plugins: BTreeMap::new(),
             relation: Vec::new(),
             rules: Default::default(),
@@ -280,6 +284,10 @@ impl Config {
         if let Some(syslog) = &self.syslog {
             syslog.validate().map_err(|problem| ("syslog".into(), problem))?;
         }
+        for (index, forward) in self.forward.iter().enumerate() {
+            forward.validate().map_err(|problem| (format!("forward.{index}"), problem))?;
+        }
+        tandem_forward::check_forwards(&self.forward, self.listen.port())?;
         for (name, plugin) in &self.plugins {
             plugin.validate().map_err(|problem| (format!("plugins.{name}"), problem))?;
         }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, de};
 use std::{collections::BTreeMap, path::PathBuf};
+use tandem_domain::secret::SecretSource;
 
 /// An amount of memory or disk, written as `64MiB`, `2GiB`, `512KiB` or a plain number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,38 +40,26 @@ fn parse(text: &str) -> Option<Bytes> {
     (0.0..1e18).contains(&bytes).then_some(Bytes(bytes as u64))
 }
 
-/// Where the value of a secret is read from, at start: a file or a variable of the environment, never the config itself.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
-pub enum SecretSource {
-    /// A file; white space around its text does not count.
-    File(PathBuf),
-    /// A variable of the server's environment.
-    Env(String),
-}
-
-impl SecretSource {
-    /// The value.
-    ///
-    /// # Errors
-    /// In words, without the value, when there is none or it cannot stand in a header.
-    pub fn read(&self) -> Result<String, String> {
-        let (place, text) = match self {
-            Self::File(path) => (
-                format!("the file {}", path.display()),
-                std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?,
-            ),
-            Self::Env(name) => (
-                format!("the variable {name}"),
-                std::env::var(name).map_err(|_| format!("the variable {name} is not set, or is no text"))?,
-            ),
-        };
-        let value = text.trim();
-        if value.is_empty() || value.chars().any(char::is_control) {
-            return Err(format!("{place} is empty or holds more than one line; give the value alone"));
-        }
-        Ok(value.to_owned())
+/// The value of a secret, read at start.
+///
+/// # Errors
+/// In words, without the value, when there is none or it cannot stand in a header.
+pub(crate) fn read_secret(source: &SecretSource) -> Result<String, String> {
+    let (place, text) = match source {
+        SecretSource::File(path) => (
+            format!("the file {}", path.display()),
+            std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?,
+        ),
+        SecretSource::Env(name) => (
+            format!("the variable {name}"),
+            std::env::var(name).map_err(|_| format!("the variable {name} is not set, or is no text"))?,
+        ),
+    };
+    let value = text.trim();
+    if value.is_empty() || value.chars().any(char::is_control) {
+        return Err(format!("{place} is empty or holds more than one line; give the value alone"));
     }
+    Ok(value.to_owned())
 }
 
 /// Grants, limits and configuration of one plugin. A grant counts only for what the plugin also asks for.

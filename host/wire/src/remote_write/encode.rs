@@ -5,7 +5,7 @@ use crate::{
     compressed::{CompressionError, pack_snappy},
     protobuf::Writer,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use tandem_domain::{Timestamp, histogram::NativeHistogram, series::MetricType};
 
 /// A series on its way out.
@@ -31,6 +31,16 @@ pub fn encode(protocol: Protocol, series: &[OutgoingSeries<'_>]) -> Result<Vec<u
     pack_snappy(&message(protocol, series))
 }
 
+/// Writes a body of 1.0 that tells of families and holds no series; in 2.0 what is declared travels with the series.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_metadata(families: &[Metadata<'_>]) -> Result<Vec<u8>, CompressionError> {
+    let mut writer = Writer::default();
+    families.iter().for_each(|family| metadata(&mut writer, family));
+    pack_snappy(&writer.into_bytes())
+}
+
 /// The message without its compression.
 pub(super) fn message(protocol: Protocol, series: &[OutgoingSeries<'_>]) -> Vec<u8> {
     match protocol {
@@ -46,6 +56,16 @@ fn sample(writer: &mut Writer, (at, value): &(Timestamp, f64)) {
     });
 }
 
+/// What is declared of a family, as a field of a request of 1.0.
+fn metadata(writer: &mut Writer, metadata: &Metadata<'_>) {
+    writer.message(3, |inside| {
+        inside.number(1, type_number(metadata.metric_type));
+        inside.text(2, metadata.family);
+        inside.text(4, metadata.help);
+        inside.text(5, metadata.unit);
+    });
+}
+
 fn first(series: &[OutgoingSeries<'_>]) -> Vec<u8> {
     let mut writer = Writer::default();
     let label = |writer: &mut Writer, (name, value): &(&str, &str)| {
@@ -54,7 +74,7 @@ fn first(series: &[OutgoingSeries<'_>]) -> Vec<u8> {
             inside.text(2, value);
         });
     };
-    let mut families: HashMap<&str, &Metadata<'_>> = HashMap::new();
+    let mut families: HashSet<&str> = HashSet::new();
     for series in series {
         writer.message(1, |inside| {
             series.labels.iter().for_each(|pair| label(inside, pair));
@@ -70,15 +90,10 @@ fn first(series: &[OutgoingSeries<'_>]) -> Vec<u8> {
                 inside.message(4, |inside| histogram::encode(inside, *at, value));
             }
         });
-        if let Some(metadata) = series.metadata.as_ref().filter(|metadata| !metadata.family.is_empty())
-            && families.insert(metadata.family, metadata).is_none()
+        if let Some(declared) = series.metadata.as_ref().filter(|metadata| !metadata.family.is_empty())
+            && families.insert(declared.family)
         {
-            writer.message(3, |inside| {
-                inside.number(1, type_number(metadata.metric_type));
-                inside.text(2, metadata.family);
-                inside.text(4, metadata.help);
-                inside.text(5, metadata.unit);
-            });
+            metadata(&mut writer, declared);
         }
     }
     writer.into_bytes()

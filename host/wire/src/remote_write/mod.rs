@@ -17,7 +17,7 @@ mod tests;
 
 pub use body::{Exemplar, Metadata, SeriesRow, WriteBody};
 pub use decode::{decode, open};
-pub use encode::{OutgoingSeries, encode};
+pub use encode::{OutgoingSeries, encode, encode_metadata};
 pub use negotiate::{Protocol, Unsupported, Written};
 
 use crate::compressed::CompressionError;

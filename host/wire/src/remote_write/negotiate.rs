@@ -84,13 +84,31 @@ pub struct Written {
     pub exemplars: u64,
 }
 
+// The headers that count what was written.
+const SAMPLES_WRITTEN: &str = "x-prometheus-remote-write-samples-written";
+const HISTOGRAMS_WRITTEN: &str = "x-prometheus-remote-write-histograms-written";
+const EXEMPLARS_WRITTEN: &str = "x-prometheus-remote-write-exemplars-written";
+
 impl Written {
+    /// Reads a receiver's answer, given its headers by name; none when it counts nothing, as receivers of 1.0 do. A count that
+    /// is not there beside others is 0.
+    pub fn read<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Option<Self> {
+        let count = |name| header(name).and_then(|text| text.trim().parse().ok());
+        let (samples, histograms, exemplars) =
+            (count(SAMPLES_WRITTEN), count(HISTOGRAMS_WRITTEN), count(EXEMPLARS_WRITTEN));
+        (samples.is_some() || histograms.is_some() || exemplars.is_some()).then(|| Self {
+            samples: samples.unwrap_or(0),
+            histograms: histograms.unwrap_or(0),
+            exemplars: exemplars.unwrap_or(0),
+        })
+    }
+
     /// The headers of the answer; the specification wants all three, on errors too.
     pub fn headers(self) -> [(&'static str, String); 3] {
         [
-            ("x-prometheus-remote-write-samples-written", self.samples.to_string()),
-            ("x-prometheus-remote-write-histograms-written", self.histograms.to_string()),
-            ("x-prometheus-remote-write-exemplars-written", self.exemplars.to_string()),
+            (SAMPLES_WRITTEN, self.samples.to_string()),
+            (HISTOGRAMS_WRITTEN, self.histograms.to_string()),
+            (EXEMPLARS_WRITTEN, self.exemplars.to_string()),
         ]
     }
 }

@@ -295,8 +295,24 @@ fn headers_choose_the_protocol_or_are_told_what_is_taken() {
         let [(_, content_type), (_, encoding), _] = protocol.headers();
         assert_eq!(negotiate(Some(content_type), Some(encoding)), Ok(protocol));
     }
-    let written = Written { samples: 3, histograms: 2, exemplars: 1 }.headers();
+    let counts = Written { samples: 3, histograms: 2, exemplars: 1 };
+    let written = counts.headers();
     assert_eq!(written[0], ("x-prometheus-remote-write-samples-written", "3".to_owned()));
+    let of = |name: &str| written.iter().find(|(known, _)| *known == name).map(|(_, count)| count.as_str());
+    assert_eq!(Written::read(of), Some(counts));
+    assert_eq!(Written::read(|name| of(name).filter(|_| name.contains("samples"))).map(|w| w.histograms), Some(0));
+    assert_eq!(Written::read(|_| None), None);
+}
+
+#[test]
+fn families_can_be_told_without_series() {
+    let declared =
+        Metadata { family: "latency", metric_type: MetricType::Histogram, help: "How long.", unit: "seconds" };
+    let packed = encode_metadata(&[declared, Metadata { family: "up", ..declared }]).expect("short");
+    let bytes = open(&packed, &WireLimits::default()).expect("snappy");
+    let body = read(Protocol::V1, &bytes);
+    assert_eq!((body.series.len(), body.rejections.total()), (0, 0));
+    assert_eq!(body.metadata, [declared, Metadata { family: "up", ..declared }]);
 }
 
 proptest! {

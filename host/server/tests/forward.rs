@@ -1,0 +1,281 @@
+//! Forwarding to real receivers: a Prometheus and a VictoriaMetrics hold what senders were told is kept, exactly, also when
+//! the receiver was down and the server was killed in between; and a receiver that stumbles is dealt with as its answer says.
+
+mod program;
+mod receivers;
+
+use program::{Program, write_config};
+use receivers::{Kind, Receiver, Stumbling, free_port, wait_for_values};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tandem_domain::{
+    Timestamp,
+    http::{HttpClient, HttpGrant, HttpRequest},
+    series::MetricType,
+};
+use tandem_egress::EgressClient;
+use tandem_tests::{items, own_metric, until};
+use tandem_wire::remote_write::{self, Metadata, OutgoingSeries, Protocol, STALE_NAN};
+
+/// Series of the tests.
+const SERIES: usize = 300;
+
+/// What senders were told is kept: moments and values by instance.
+type Ledger = BTreeMap<String, Vec<(i64, f64)>>;
+
+fn now_millis() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as i64
+}
+
+/// Values that a receiver must not bend; those of VictoriaMetrics have few digits, since it keeps decimal numbers.
+fn value(kind: Kind, series: usize, step: usize) -> f64 {
+    let plain = (series * 1_000 + step) as f64 / 8.0;
+    match (kind, series % 7) {
+        (Kind::VictoriaMetrics, _) => plain,
+        (_, 1) => plain.sqrt() * 1e-9,
+        (_, 2) => f64::MIN_POSITIVE / 2.0_f64.powi(step as i32 % 20),
+        (_, 3) if step % 3 == 0 => f64::NEG_INFINITY,
+        (_, 4) => -0.0,
+        (_, 5) => f64::MAX / (step + 1) as f64,
+        _ => plain,
+    }
+}
+
+async fn post(base: &str, series: &[OutgoingSeries<'_>]) -> Option<u16> {
+    let body = remote_write::encode(Protocol::V2, series).expect("short");
+    post_body(base, "/prometheus/api/v1/write", Protocol::V2, body).await
+}
+
+async fn post_body(base: &str, path: &str, protocol: Protocol, body: Vec<u8>) -> Option<u16> {
+    let grant = HttpGrant { allow: vec!["127.0.0.1".into()], authority_pem: None };
+    let headers = protocol.headers().map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+    let request = HttpRequest {
+        method: "POST".into(),
+        url: format!("http://{base}{path}"),
+        headers: headers.to_vec(),
+        body,
+        timeout: Duration::from_secs(20),
+        max_response_bytes: 1 << 20,
+        follow_redirects: false,
+    };
+    EgressClient::default().send(&grant, request).await.ok().map(|answer| answer.status)
+}
+
+/// Sends one step of all series, and writes down what the server says is kept.
+async fn send_step(base: &str, kind: Kind, step: usize, at: i64, ledger: &mut Ledger) {
+    let instances: Vec<String> = (0..SERIES).map(|series| format!("host-{series}:1")).collect();
+    let metadata = Metadata { family: "forwarded", metric_type: MetricType::Gauge, help: "", unit: "" };
+    let series = instances.iter().enumerate().map(|(number, instance)| OutgoingSeries {
+        labels: vec![("__name__", "forwarded"), ("instance", instance), ("job", "test")],
+        samples: vec![(Timestamp(at), value(kind, number, step))],
+        metadata: Some(metadata),
+        ..OutgoingSeries::default()
+    });
+    let status = post(base, &series.collect::<Vec<_>>()).await;
+    assert_eq!(status, Some(204), "step {step}");
+    for (number, instance) in instances.into_iter().enumerate() {
+        ledger.entry(instance).or_default().push((at, value(kind, number, step)));
+    }
+}
+
+fn forward_to(receiver: &str) -> String {
+    format!(
+        "[[forward]]\nname = \"far\"\nurl = \"http://{receiver}/api/v1/write\"\nbatch_deadline = \"200ms\"\n\
+         max_samples_per_send = 500\nmax_backoff = \"500ms\"\nexternal_labels = {{ cluster = \"c1\" }}\n"
+    )
+}
+
+async fn settled(base: &str) {
+    until("everything is forwarded", || async {
+        let forward = items(base, "/api/v1/forwards").await.pop()?;
+        (forward["pending_batches"] == 0 && forward["state"] == "sending").then_some(())
+    })
+    .await;
+}
+
+/// Sends, takes the receiver away, kills the server twice, brings the receiver back: it holds exactly what was acknowledged.
+async fn nothing_is_lost_on_the_way_to(kind: Kind) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let Some(receiver) = Receiver::start(kind, folder.path(), port).await else { return };
+    write_config(folder.path(), &forward_to(&receiver.address()));
+    let (mut ledger, began) = (Ledger::new(), now_millis() - 200_000);
+    let at = |step: usize| began + step as i64 * 1_000;
+    let mut program = Program::start(folder.path()).await;
+    for step in 0..20 {
+        send_step(&program.base, kind, step, at(step), &mut ledger).await;
+    }
+    settled(&program.base).await;
+    receiver.stop().await;
+    for step in 20..60 {
+        send_step(&program.base, kind, step, at(step), &mut ledger).await;
+    }
+    program.kill().await;
+    program = Program::start(folder.path()).await;
+    for step in 60..80 {
+        send_step(&program.base, kind, step, at(step), &mut ledger).await;
+    }
+    let receiver = Receiver::start(kind, folder.path(), port).await.expect("it starts again");
+    // In the midst of catching up, as far as chance has it.
+    program.kill().await;
+    program = Program::start(folder.path()).await;
+    for step in 80..100 {
+        send_step(&program.base, kind, step, at(step), &mut ledger).await;
+    }
+    settled(&program.base).await;
+    wait_for_values(&receiver, &ledger, began, at(100)).await;
+    let dropped = own_metric(&program.base, "tandem_forward_dropped_samples_total", "refused").await;
+    assert_eq!(dropped, 0.0, "{:#?}", items(&program.base, "/api/v1/forwards").await);
+    receiver.no_more_than(SERIES * 100, SERIES * 100).await;
+    // The end of a series is known by the bits of one value.
+    let ended = now_millis();
+    let gone = OutgoingSeries {
+        labels: vec![("__name__", "forwarded"), ("instance", "host-0:1"), ("job", "test")],
+        samples: vec![(Timestamp(ended), f64::from_bits(STALE_NAN))],
+        ..OutgoingSeries::default()
+    };
+    assert!(receiver.is_there("host-0:1", ended).await, "it is there before its end");
+    assert_eq!(post(&program.base, &[gone]).await, Some(204));
+    settled(&program.base).await;
+    until("the series has ended there", || async {
+        (!receiver.is_there("host-0:1", ended + 1).await && receiver.is_there("host-1:1", ended + 1).await)
+            .then_some(())
+    })
+    .await;
+    program.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_prometheus_holds_what_was_acknowledged() {
+    nothing_is_lost_on_the_way_to(Kind::Prometheus).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_victoria_metrics_holds_what_was_acknowledged() {
+    nothing_is_lost_on_the_way_to(Kind::VictoriaMetrics).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_hangs_is_busy_or_fails_gets_everything_in_the_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let receiver = Stumbling::start().await;
+    let slow = "timeout = \"300ms\"\n";
+    write_config(folder.path(), &(forward_to(&receiver.address()) + slow));
+    let program = Program::start(folder.path()).await;
+    let mut ledger = Ledger::new();
+    send_step(&program.base, Kind::Prometheus, 0, now_millis(), &mut ledger).await;
+    until("it has stumbled and is told", || async {
+        let forward = items(&program.base, "/api/v1/forwards").await.pop()?;
+        forward["failure"].as_str().filter(|why| why.contains("did not answer within")).map(drop)
+    })
+    .await;
+    let (_, ready) = tandem_tests::ask("GET", &program.base, "/readyz", "").await.expect("answers");
+    assert_eq!(ready["ready"], true, "a receiver that is down does not make the server unready");
+    assert!(ready["forwards_failing"][0].as_str().is_some_and(|told| told.starts_with("far: ")), "{ready}");
+    receiver.recover();
+    settled(&program.base).await;
+    assert_eq!(receiver.samples(), SERIES);
+    assert!(receiver.stumbled() >= 3, "it hung, was busy and failed: {}", receiver.stumbled());
+    assert_eq!(own_metric(&program.base, "tandem_forward_samples_total", "far").await, SERIES as f64);
+    program.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forward_to_this_very_server_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let looping = forward_to(&format!("127.0.0.1:{port}")).replace("/api/v1/write", "/prometheus/api/v1/write");
+    write_config(folder.path(), &looping);
+    // The address is not in the file, so that only the body can tell.
+    let listen = ["--listen".to_owned(), format!("127.0.0.1:{port}")];
+    let program = Program::start_with(folder.path(), &listen).await;
+    send_step(&program.base, Kind::Prometheus, 0, now_millis(), &mut Ledger::new()).await;
+    until("it is refused", || async {
+        let forward = items(&program.base, "/api/v1/forwards").await.pop()?;
+        (forward["state"] == "refused").then_some(())
+    })
+    .await;
+    assert_eq!(own_metric(&program.base, "tandem_sent_samples_total", "").await, SERIES as f64, "nothing came round");
+    program.kill().await;
+}
+
+/// Series and steps of the measurement.
+const FLEET: (usize, usize) = (20_000, 50);
+
+/// Sends a fleet's steps to a server that takes remote write 1.0 at a path; 4,000 series a body.
+async fn fill(base: &str, path: &str) {
+    let names: Vec<(String, String)> =
+        (0..FLEET.0).map(|n| (format!("metric_{}", n % 200), format!("host-{:04}.example:9100", n / 200))).collect();
+    // Prometheus sends on only what is later than its own start.
+    let began = now_millis() + 1_000;
+    for step in 0..FLEET.1 {
+        for part in names.chunks(4_000) {
+            let series = part.iter().enumerate().map(|(number, (name, instance))| OutgoingSeries {
+                labels: vec![("__name__", name), ("instance", instance), ("job", "fleet"), ("zone", "a")],
+                samples: vec![(Timestamp(began + step as i64 * 1_000), (number * step) as f64 / 8.0)],
+                ..OutgoingSeries::default()
+            });
+            let body = remote_write::encode(Protocol::V1, &series.collect::<Vec<_>>()).expect("short");
+            let status = post_body(base, path, Protocol::V1, body).await;
+            assert!(matches!(status, Some(200..=299)), "step {step}: {status:?}");
+        }
+    }
+}
+
+/// Seconds that a process has had of a processor.
+fn processor_seconds(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+/// How fast what waits is sent once the receiver is there, by the sender's own count.
+async fn drain(sender: &str, pid: u32, count: impl AsyncFn() -> f64, kind: Kind, folder: &std::path::Path, port: u16) {
+    let wanted = (FLEET.0 * FLEET.1) as f64;
+    let receiver = Receiver::start(kind, folder, port).await.expect("it starts");
+    let (began, busy) = (std::time::Instant::now(), processor_seconds(pid));
+    while count().await < wanted {
+        assert!(began.elapsed() < Duration::from_secs(120), "{sender}: {} of {wanted}", count().await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (seconds, busy) = (began.elapsed().as_secs_f64(), processor_seconds(pid) - busy);
+    println!(
+        "{sender:<12} {wanted} samples in {seconds:.2} s: {:.0} samples/s, {busy:.2} s of a processor",
+        wanted / seconds
+    );
+    drop(receiver);
+}
+
+/// `cargo test --release -p tandem-server --test forward -- --ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement: a backlog sent to VictoriaMetrics, beside the real Prometheus' own remote write"]
+async fn a_backlog_is_sent_beside_prometheus() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (here, far) = (folder.path().join("tandem"), folder.path().join("prometheus"));
+    for folder in [&here, &far] {
+        std::fs::create_dir_all(folder).expect("a folder");
+    }
+    let port = free_port();
+    write_config(
+        &here,
+        &forward_to(&format!("127.0.0.1:{port}")).replace("= 500\n", "= 2000\n").replace("500ms", "50ms"),
+    );
+    let program = Program::start(&here).await;
+    fill(&program.base, "/prometheus/api/v1/write").await;
+    let count = async || own_metric(&program.base, "tandem_forward_samples_total", "far").await;
+    drain("tandem", program.pid(), count, Kind::VictoriaMetrics, &here, port).await;
+    program.kill().await;
+    let port = free_port();
+    let write = format!(
+        "remote_write:\n- url: http://127.0.0.1:{port}/api/v1/write\n  queue_config: {{ max_samples_per_send: 2000, \
+         capacity: 20000, min_shards: 8, max_shards: 8, max_backoff: 50ms, batch_send_deadline: 200ms }}\n"
+    );
+    let Some(prometheus) = Receiver::start_prometheus(&far, free_port(), &write).await else { return };
+    fill(&prometheus.address(), "/api/v1/write").await;
+    let name = "prometheus_remote_storage_samples_total";
+    let count = async || own_metric(&prometheus.address(), name, "").await;
+    drain("prometheus", prometheus.pid(), count, Kind::VictoriaMetrics, &far, port).await;
+}
