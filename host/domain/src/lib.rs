@@ -18,6 +18,7 @@ pub mod http;
 pub mod incident;
 pub mod log;
 pub mod meaning;
+pub mod metadata;
 pub mod period;
 pub mod plugin;
 pub mod ports;

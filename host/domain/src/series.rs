@@ -90,6 +90,18 @@ pub fn split_target(series: SeriesDescription) -> (crate::target::TargetKey, Ser
     (target, SeriesDescription { labels, ..series })
 }
 
+impl SeriesDescription {
+    /// The family that it belongs to by its type: a histogram's and a summary's series are named with suffixes.
+    pub fn family(&self) -> &str {
+        let suffixes: &[&str] = match self.metric_type {
+            MetricType::Histogram => &["_bucket", "_sum", "_count"],
+            MetricType::Summary => &["_sum", "_count"],
+            _ => &[],
+        };
+        suffixes.iter().find_map(|suffix| self.metric.strip_suffix(suffix)).unwrap_or(&self.metric)
+    }
+}
+
 /// A registered series: who sends it, as what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Series {

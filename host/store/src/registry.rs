@@ -362,6 +362,11 @@ impl ReadTx {
         self.index.read().labels_of(id)
     }
 
+    /// How some series of each metric is described, in no order.
+    pub fn one_series_of_each_metric(&self) -> Vec<SeriesDescription> {
+        self.index.read().one_of_each_metric()
+    }
+
     /// The names of the labels of the series that a filter finds, sorted.
     pub fn label_names(&self, filter: &LabelFilter) -> Vec<String> {
         self.index.read().label_names(filter, &|id, range| self.has_recent(id, range))

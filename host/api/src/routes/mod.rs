@@ -108,6 +108,7 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(guarded(Read, routes!(prometheus::series::series, prometheus::series::post_series)))
         .routes(guarded(Read, routes!(prometheus::series::labels, prometheus::series::post_labels)))
         .routes(guarded(Read, routes!(prometheus::series::label_values)))
+        .routes(guarded(Read, routes!(prometheus::metadata::metadata)))
         .routes(guarded(Read, routes!(prometheus::series::statistics)))
         .routes(guarded(Delete, routes!(prometheus::admin::delete_series, prometheus::admin::put_delete_series)))
         .routes(guarded(Read, routes!(prometheus::rules::rules)))

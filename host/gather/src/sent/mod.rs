@@ -4,6 +4,7 @@
 
 mod influx;
 mod logs;
+mod metadata;
 mod opening;
 mod otlp;
 mod remote_write;
@@ -111,6 +112,7 @@ pub struct SentReceiver {
     seed: KeySeed,
     limits: WireLimits,
     known: KnownSeries,
+    metadata: metadata::KnownMetadata,
     increments: Mutex<Accumulator>,
     logs: LogKeeper,
     opening: Opening,
@@ -151,6 +153,7 @@ impl SentReceiver {
             seed: KeySeed(rand::random()),
             limits: WireLimits::default(),
             known: KnownSeries::default(),
+            metadata: Default::default(),
             increments: Mutex::default(),
             logs: LogKeeper::default(),
             opening: Opening::default(),

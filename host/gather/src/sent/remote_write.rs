@@ -49,6 +49,7 @@ impl SentReceiver {
         let mut rejections = std::mem::take(&mut decoded.rejections);
         let mut histograms: Vec<_> = std::mem::take(&mut decoded.histograms).into_iter().map(Some).collect();
         let mut body = Body::of(std::mem::take(&mut decoded.at), std::mem::take(&mut decoded.value));
+        body.metadata.extend(decoded.metadata.iter().filter_map(|declared| self.metadata.news(declared, "")));
         for row in &decoded.series {
             if !self.known.has(row.key) {
                 let mut series = match decoded.describe(row, &self.limits) {
@@ -59,6 +60,9 @@ impl SentReceiver {
                         continue;
                     }
                 };
+                if let Some(declared) = &row.metadata {
+                    body.metadata.extend(self.metadata.news(declared, series.family()));
+                }
                 if !row.histograms.is_empty() {
                     series.metric_type = MetricType::Histogram;
                 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tandem_domain::{
     Timestamp,
     histogram::NativeHistogram,
+    metadata::MetricMetadata,
     series::{HistogramBatch, Labels, MetricType, SampleBatch, SeriesDescription, SeriesId},
     target::{Door, TargetInfo, TargetKey, TargetStatus},
 };
@@ -88,6 +89,8 @@ pub(super) struct Body {
     pub value: Vec<f64>,
     /// Native histograms, each with its series.
     pub histograms: Vec<(SeriesKey, Timestamp, NativeHistogram)>,
+    /// What is declared of metrics and was not known.
+    pub metadata: Vec<MetricMetadata>,
     places: KeyMap<usize>,
 }
 
@@ -396,11 +399,12 @@ impl SentReceiver {
         let mut settled = self.known.settle(&mut body, now, rejections);
         settled.senders.extend(numbers.iter().copied());
         let kept = settled.kept();
-        if kept == Kept::default() && body.newcomers.is_empty() {
+        if kept == Kept::default() && body.newcomers.is_empty() && body.metadata.is_empty() {
             return Ok(kept);
         }
         let tell = self.known.to_tell(&settled.senders, now);
         let newcomers = body.newcomers;
+        let (declared, metadata) = (body.metadata.clone(), body.metadata);
         let (met, refused, appended) = self
             .store
             .write(move |tx| {
@@ -411,6 +415,7 @@ impl SentReceiver {
                         tx.put(&status)?;
                     }
                 }
+                declared.iter().try_for_each(|one| tx.put(one))?;
                 for (newcomer, sender) in newcomers.iter().zip(numbers) {
                     let id = tx.admit_series(&newcomer.target, &newcomer.series)?;
                     met.push(Met { key: newcomer.key, id, sender });
@@ -435,6 +440,7 @@ impl SentReceiver {
             })
             .await?;
         self.known.remember(met);
+        self.metadata.remember(metadata);
         let kept = refused.told(kept, rejections);
         if appended.too_late > 0 {
             let told = || "a sample lies too far behind the newest one of its series".to_owned();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tandem_domain::{
     Timestamp,
     histogram::{Buckets, NativeHistogram, ResetHint, Span},
+    metadata::MetricMetadata,
     series::{MetricType, Points, Series},
     target::{Door, TargetStatus},
 };
@@ -272,6 +273,9 @@ async fn recorded_remote_writes_are_kept_whole() {
         samples += done.written.samples;
     }
     assert_eq!((samples, scene.series().len()), (41_712, 1_352));
+    let told = scene.store.read().expect("a snapshot").scan::<MetricMetadata>(.., usize::MAX).expect("read");
+    assert!(told.len() > 100 && told.iter().all(|one| !one.family.is_empty()), "{} families are told", told.len());
+    assert!(told.iter().any(|one| one.metric_type == MetricType::Counter && !one.help.is_empty()));
     let typed = scene.series().iter().filter(|s| s.description.metric_type != MetricType::Unknown).count();
     assert!(typed > 1_000, "only {typed} series have the type that the sender declared");
 }

@@ -241,6 +241,13 @@ impl LabelIndex {
         found
     }
 
+    /// A series of each metric, in no order.
+    pub(crate) fn one_of_each_metric(&self) -> Vec<SeriesDescription> {
+        let metrics = self.names.get(&self.known.metric).into_iter().flat_map(LabelValues::iter);
+        let entries = metrics.filter_map(|(_, posting)| self.entry(posting.first()?));
+        entries.filter_map(|entry| self.series(entry)).map(|series| series.description).collect()
+    }
+
     fn series(&self, entry: &Entry) -> Option<Series> {
         let text = |symbol: Symbol| self.symbols.text(symbol).to_owned();
         let target = self.target(entry.target)?;

@@ -32,6 +32,14 @@ impl Posting {
         }
     }
 
+    /// The first of them.
+    pub(crate) fn first(&self) -> Option<u32> {
+        match self {
+            Self::One(place) => Some(*place),
+            Self::Many(places) => places.min(),
+        }
+    }
+
     /// How many series.
     pub(crate) fn len(&self) -> u64 {
         match self {
