@@ -88,7 +88,7 @@ impl Deliverer {
         Self {
             http: parts.http,
             clock: parts.clock,
-            grant: HttpGrant { allow, authority_pem: parts.authority_pem },
+            grant: HttpGrant { allow, authority_pem: parts.authority_pem, ..HttpGrant::default() },
             identity: parts.identity,
             secrets: parts.secrets,
             headers: Mutex::new(None),

@@ -49,7 +49,7 @@ async fn post(base: &str, series: &[OutgoingSeries<'_>]) -> Option<u16> {
 }
 
 async fn post_body(base: &str, path: &str, protocol: Protocol, body: Vec<u8>) -> Option<u16> {
-    let grant = HttpGrant { allow: vec!["127.0.0.1".into()], authority_pem: None };
+    let grant = HttpGrant { allow: vec!["127.0.0.1".into()], ..HttpGrant::default() };
     let headers = protocol.headers().map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
     let request = HttpRequest {
         method: "POST".into(),

@@ -85,7 +85,7 @@ async fn write(servers: &[(&str, &str)], now: &Now) {
         .collect();
     let body = encode(Protocol::V1, &series).expect("a body");
     for (address, prefix) in servers {
-        let grant = HttpGrant { allow: vec!["127.0.0.1".into()], authority_pem: None };
+        let grant = HttpGrant { allow: vec!["127.0.0.1".into()], ..HttpGrant::default() };
         let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
         let request = HttpRequest {
             method: "POST".into(),
