@@ -26,15 +26,31 @@ pub async fn get(base: &str, path: &str) -> Result<(u16, Vec<u8>), String> {
     exchange("GET", base, path, "").await
 }
 
+/// Writes a body remotely (1.0, snappy); the status.
+pub async fn write_remotely(base: &str, body: Vec<u8>) -> Result<u16, String> {
+    let headers = [("content-type", "application/x-protobuf"), ("content-encoding", "snappy")];
+    send("POST", base, "/prometheus/api/v1/write", &headers, body).await.map(|(status, _)| status)
+}
+
 async fn exchange(method: &str, base: &str, path: &str, body: &str) -> Result<(u16, Vec<u8>), String> {
+    send(method, base, path, &[("content-type", "application/json")], body.as_bytes().to_vec()).await
+}
+
+async fn send(
+    method: &str,
+    base: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Vec<u8>,
+) -> Result<(u16, Vec<u8>), String> {
     let grant = HttpGrant { allow: vec!["127.0.0.1".into()], ..HttpGrant::default() };
     let request = HttpRequest {
         method: method.into(),
         url: format!("http://{base}{path}"),
-        headers: vec![("content-type".into(), b"application/json".to_vec())],
-        body: body.as_bytes().to_vec(),
+        headers: headers.iter().map(|(name, value)| ((*name).into(), value.as_bytes().to_vec())).collect(),
+        body,
         timeout: Duration::from_secs(10),
-        max_response_bytes: 16 << 20,
+        max_response_bytes: 64 << 20,
         follow_redirects: false,
     };
     let answer = EgressClient::default().send(&grant, request).await.map_err(|failure| failure.message)?;

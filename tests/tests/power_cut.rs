@@ -1,5 +1,5 @@
 //! The whole server over a disk that throws away what was not synced, with the power cut at one sync after another: what was
-//! acknowledged is there afterwards, and one fault stays one incident.
+//! acknowledged is there afterwards, predictions and samples written remotely alike, and one fault stays one incident.
 //!
 //! Every cut plays the whole story again, so a run takes the first syncs one by one and the later ones in steps;
 //! `TANDEM_CUTS=all` takes every one.
@@ -7,11 +7,13 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
+use tandem_domain::Timestamp;
 use tandem_server::{Server, ServerOptions, config::Config};
 use tandem_store::{Store, StoreOptions, testing::LossyDisk};
-use tandem_tests::{Peer, all_items, ask, items, pages};
+use tandem_tests::{Peer, all_items, ask, items, pages, write_remotely};
+use tandem_wire::remote_write::{OutgoingSeries, Protocol, encode};
 
 /// Cuts that are played side by side; they mostly wait for scrapes.
 const SIDE_BY_SIDE: usize = 4;
@@ -23,6 +25,8 @@ const STEP_SYNCS: u64 = 13;
 const LAST_SYNC: u64 = 260;
 /// Turns of one story until it counts as stuck.
 const MAX_TURNS: u32 = 1_200;
+/// How far back samples lie that are written remotely, in milliseconds: one for each turn and millisecond.
+const WRITTEN_BACK_MILLIS: i64 = 60_000;
 /// Between two turns.
 const TURN: Duration = Duration::from_millis(100);
 
@@ -41,7 +45,13 @@ struct Story {
     lives: u32,
     sent: u64,
     acknowledged: BTreeSet<u64>,
+    /// The moment of the first sample that is written remotely, in milliseconds, and how many were acknowledged.
+    written_from: i64,
+    written: i64,
 }
+
+/// Series that a body written remotely has a sample of.
+const WRITTEN_SERIES: usize = 5;
 
 impl Story {
     /// Starts the server, unless the power is or goes off.
@@ -82,6 +92,37 @@ impl Story {
             self.acknowledged.extend(batch);
         }
     }
+
+    /// Writes the next sample of some series remotely; one that was not acknowledged is written again as it was.
+    async fn write(&mut self) {
+        let cells: Vec<String> = (0..WRITTEN_SERIES).map(|cell| cell.to_string()).collect();
+        let at = Timestamp(self.written_from + self.written);
+        let series: Vec<_> = cells
+            .iter()
+            .map(|cell| OutgoingSeries {
+                labels: vec![("__name__", "ledger_value"), ("cell", cell), ("instance", "ledger:1"), ("job", "ledger")],
+                samples: vec![(at, self.written as f64)],
+                ..OutgoingSeries::default()
+            })
+            .collect();
+        let body = encode(Protocol::V1, &series).expect("a small body");
+        self.written += i64::from(write_remotely(&self.base(), body).await == Ok(204));
+    }
+}
+
+/// Every sample that was written remotely and acknowledged is there once; one more may be, of which nothing was heard.
+async fn written_are_kept(base: &str, from: i64, written: i64, cut: u64) {
+    let path = format!("/prometheus/api/v1/query?query=ledger_value%5B1h%5D&time={}", (from + written) as f64 / 1e3);
+    let (_, answer) = ask("GET", base, &path, "").await.expect("the server answers");
+    let series = answer["data"]["result"].as_array().cloned().unwrap_or_default();
+    assert!(series.len() == WRITTEN_SERIES || written == 0, "cut at sync {cut}: {answer}");
+    for one in series {
+        let samples = one["values"].as_array().cloned().unwrap_or_default();
+        let values: Vec<i64> = samples.iter().filter_map(|sample| sample[1].as_str()?.parse().ok()).collect();
+        let whole: Vec<i64> = (0..values.len() as i64).collect();
+        assert_eq!(values, whole, "cut at sync {cut}: a sample is missing, or there twice");
+        assert!((written..=written + 1).contains(&(values.len() as i64)), "cut at sync {cut}: {written}, {values:?}");
+    }
 }
 
 /// The status of the one incident, once there is one.
@@ -107,7 +148,18 @@ async fn play(cut: u64, cache: &Path) -> bool {
     drop(Store::open_with_backend(move || Box::new(made.clone()), StoreOptions::default()).expect("a store"));
     disk.cut_at_sync(disk.syncs() + cut);
     let (folder, sent) = (folder.path().to_owned(), 0);
-    let mut story = Story { disk, folder, toml, server: None, lives: 0, sent, acknowledged: BTreeSet::new() };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as i64;
+    let mut story = Story {
+        disk,
+        folder,
+        toml,
+        server: None,
+        lives: 0,
+        sent,
+        acknowledged: BTreeSet::new(),
+        written_from: now - WRITTEN_BACK_MILLIS,
+        written: 0,
+    };
     let mut was_cut = story.start().await.is_err();
     if was_cut {
         story.recover().await;
@@ -120,6 +172,7 @@ async fn play(cut: u64, cache: &Path) -> bool {
             story.recover().await;
         }
         story.predict().await;
+        story.write().await;
         match incident(&story.base(), cut).await.as_deref() {
             None if turn == 10 => gpu.show(&pages::dcgm("GPU-cut", 79)),
             Some("open" | "reopened") => {
@@ -147,6 +200,7 @@ async fn end(mut story: Story, cut: u64) {
         .collect();
     let lost: Vec<_> = story.acknowledged.difference(&kept).collect();
     assert!(lost.is_empty(), "cut at sync {cut}: acknowledged and lost: {lost:?}");
+    written_are_kept(&base, story.written_from, story.written, cut).await;
     let incidents = items(&base, "/api/v1/incidents").await;
     assert_eq!(incidents.len(), 1, "cut at sync {cut}: {incidents:#?}");
     assert_eq!(incidents[0]["alerts"][0]["code"], "gpu.xid.79", "cut at sync {cut}");

@@ -1,5 +1,7 @@
 //! The server as the program that operators run: killed without warning at any moment, and set before a real exporter.
 
+mod ledger;
+#[path = "../program/mod.rs"]
 mod program;
 
 use program::{Program, write_config};
