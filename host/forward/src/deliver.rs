@@ -33,6 +33,9 @@ const MAX_HALVINGS: u32 = 120;
 /// How often secrets are read again, in milliseconds: tokens that rotate do so within minutes.
 const READ_SECRETS_EVERY_MILLIS: i64 = 30_000;
 
+/// Headers of a request, by name.
+type Headers = Vec<(String, Vec<u8>)>;
+
 /// The receiver sends back what it is sent: nothing more may go to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LoopFound;
@@ -45,7 +48,7 @@ pub(crate) struct Deliverer {
     grant: HttpGrant,
     identity: String,
     secrets: SecretReader,
-    headers: Mutex<Option<(Timestamp, Vec<(String, Vec<u8>)>)>>,
+    headers: Mutex<Option<(Timestamp, Headers)>>,
     second: AtomicBool,
     chance: Mutex<StdRng>,
     telling: Arc<Telling>,
@@ -243,7 +246,7 @@ impl Deliverer {
     }
 
     /// The operator's headers and the credentials; these are read again from time to time.
-    fn given_headers(&self) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    fn given_headers(&self) -> Result<Headers, Failure> {
         let now = self.clock.now();
         let mut known = self.headers.lock();
         if let Some((read_at, headers)) = known.as_ref()

@@ -36,7 +36,7 @@ fn value(kind: Kind, series: usize, step: usize) -> f64 {
         (Kind::VictoriaMetrics, _) => plain,
         (_, 1) => plain.sqrt() * 1e-9,
         (_, 2) => f64::MIN_POSITIVE / 2.0_f64.powi(step as i32 % 20),
-        (_, 3) if step % 3 == 0 => f64::NEG_INFINITY,
+        (_, 3) if step.is_multiple_of(3) => f64::NEG_INFINITY,
         (_, 4) => -0.0,
         (_, 5) => f64::MAX / (step + 1) as f64,
         _ => plain,

@@ -173,7 +173,7 @@ async fn sample(store: &Store, number: u64) -> Result<(), WriteError> {
             let mut batch = SampleBatch::default();
             (0..50).for_each(|step| batch.push(id, Timestamp((number * 50 + step) as i64 * 1_000), number as f64));
             tx.append_samples(&batch)?;
-            if number % 3 == 0 {
+            if number.is_multiple_of(3) {
                 tx.put(&Note { name: "newest".into(), number })?;
             }
             Ok(())

@@ -6,7 +6,7 @@ use super::{
     block::{Block, BlockReader},
     windows::{Run, Window},
 };
-use crate::{ReadError, ReadTx, WriteTx, error::storage};
+use crate::{ReadError, ReadTx, WriteTx, error::storage, read::Entries};
 use tandem_domain::series::SeriesId;
 
 /// Length of a key, in bytes.
@@ -30,7 +30,7 @@ fn parts_of(key: &[u8]) -> Result<(SeriesId, u32), ReadError> {
 }
 
 /// The blocks of a run, of which some may have been written before, as keys and values; and what the run holds with them.
-pub(crate) fn entries(mut run: Run, blocks: Vec<Block>) -> (Run, Vec<(Vec<u8>, Vec<u8>)>) {
+pub(crate) fn entries(mut run: Run, blocks: Vec<Block>) -> (Run, Entries) {
     let mut entries = Vec::with_capacity(blocks.len());
     for block in blocks {
         run.entries += block.entries;
@@ -43,7 +43,7 @@ pub(crate) fn entries(mut run: Run, blocks: Vec<Block>) -> (Run, Vec<(Vec<u8>, V
 }
 
 /// Puts entries into a table.
-pub(crate) fn write(transaction: &mut WriteTx<'_>, table: &str, entries: Vec<(Vec<u8>, Vec<u8>)>) {
+pub(crate) fn write(transaction: &mut WriteTx<'_>, table: &str, entries: Entries) {
     entries.into_iter().for_each(|(key, value)| transaction.raw_put(table, key, Some(value)));
 }
 

@@ -53,7 +53,10 @@ pub(crate) fn encode(batch: &SampleBatch) -> Result<Vec<u8>, String> {
         {
             (alike, last, end) = (alike + 1, last + 1, end + length);
         }
-        put_varint(&mut bytes, alike << FLAG_BITS | u64::from(next) * NEXT_SERIES | u64::from(same) * SAME_MOMENTS);
+        put_varint(
+            &mut bytes,
+            (alike << FLAG_BITS) | (u64::from(next) * NEXT_SERIES) | (u64::from(same) * SAME_MOMENTS),
+        );
         if !next {
             put_varint(&mut bytes, series);
         }

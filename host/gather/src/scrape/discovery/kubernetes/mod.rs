@@ -189,12 +189,15 @@ impl KubernetesSdConfig {
     }
 }
 
+/// Begins to watch one kind of object, as a task beside the others.
+type BeginWatching = Box<dyn FnOnce(&mut JoinSet<()>) + Send>;
+
 pub(super) struct KubernetesFinder {
     role: Role,
     api: Arc<Api>,
     cluster: Arc<Cluster>,
     watching: JoinSet<()>,
-    begin: Vec<Box<dyn FnOnce(&mut JoinSet<()>) + Send>>,
+    begin: Vec<BeginWatching>,
 }
 
 impl KubernetesFinder {
