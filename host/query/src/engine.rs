@@ -142,7 +142,7 @@ impl<'s> Engine<'s> {
 /// When it is none.
 pub fn selector(text: &str) -> Result<Vec<Matcher>, QueryError> {
     let wrong = |message: String| QueryError::bad(format!("parse error: {message}"));
-    match parser::parse(text).map_err(wrong)? {
+    match language::parsed(text).map_err(wrong)? {
         parser::Expr::VectorSelector(selector) => Ok(language::matchers(&selector)?.swap_remove(0)),
         _ => Err(QueryError::bad(format!("{text:?} is no series selector"))),
     }
@@ -153,6 +153,6 @@ pub fn selector(text: &str) -> Result<Vec<Matcher>, QueryError> {
 /// # Errors
 /// When it is wrong.
 pub fn formatted(query: &str) -> Result<String, QueryError> {
-    let read = parser::parse(query).map_err(|message| QueryError::bad(format!("parse error: {message}")))?;
+    let read = language::parsed(query).map_err(|message| QueryError::bad(format!("parse error: {message}")))?;
     Ok(read.prettify())
 }

@@ -163,7 +163,7 @@ async fn the_same_rules_over_the_same_data_come_to_the_same() {
         &theirs,
         &cool,
         &["rule \"Holds\" \"ok\" \"firing\"", "rule \"Hot\" \"ok\" \"inactive\""],
-        &["node:hot"],
+        &["\"__name__\":\"node:hot\""],
     )
     .await;
     server.stop().await;

@@ -33,8 +33,15 @@ pub(crate) fn read(query: &str, whole: Grid, depth: usize) -> Result<Node, Query
     }
     nested(query, &tokens, depth)?;
     let (text, tokens) = resolve::resolved(query, tokens, whole).map_err(parse_error)?;
-    let parsed: Expr = parser::parse(&text).map_err(parse_error)?;
+    let parsed = parsed(&text).map_err(parse_error)?;
     Builder::new(query, places::places(query, tokens), depth).node(&parsed)
+}
+
+/// The parser's tree of a text. The parser panics at numbers that are no duration it can hold (`[1:1e30]`); whoever asks is told
+/// that the query is wrong.
+pub(crate) fn parsed(text: &str) -> Result<Expr, String> {
+    std::panic::catch_unwind(|| parser::parse(text))
+        .unwrap_or_else(|_| Err("a number of the query is out of range where it stands".to_owned()))
 }
 
 /// How deep parentheses stand in each other.

@@ -17,7 +17,7 @@ pub(super) struct Text(pub String);
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct AnyScalar;
-        impl Visitor<'_> for AnyScalar {
+        impl<'de> Visitor<'de> for AnyScalar {
             type Value = Text;
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("a text")
@@ -28,8 +28,15 @@ impl<'de> Deserialize<'de> for Text {
             fn visit_unit<E: de::Error>(self) -> Result<Text, E> {
                 Ok(Text::default())
             }
+            fn visit_none<E: de::Error>(self) -> Result<Text, E> {
+                Ok(Text::default())
+            }
+            fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Text, D::Error> {
+                deserializer.deserialize_str(self)
+            }
         }
-        deserializer.deserialize_str(AnyScalar)
+        // Nothing is an empty text, as Prometheus reads it.
+        deserializer.deserialize_option(AnyScalar)
     }
 }
 

@@ -211,7 +211,9 @@ impl Peer {
 pub fn on_disk(kind: Kind, folder: &Path) -> OnDisk {
     let data = folder.join("data");
     match kind {
-        Kind::Tandem | Kind::TandemBare => OnDisk { data: allocated(&data.join("tandem.redb")), log: 0 },
+        Kind::Tandem | Kind::TandemBare => {
+            OnDisk { data: allocated(&data.join("tandem.redb")), log: allocated(&data.join("wal")) }
+        }
         Kind::Prometheus => OnDisk {
             data: allocated(&data.join("snapshots")),
             log: allocated(&data.join("wal")) + allocated(&data.join("chunks_head")),
