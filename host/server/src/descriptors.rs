@@ -9,7 +9,7 @@ const KEPT_DESCRIPTORS: u64 = 1_024;
 /// Connections at least, where descriptors are few.
 const LEAST_CONNECTIONS: usize = 64;
 
-/// Raises the limit of this process as far as it may be, up to [`WANTED_DESCRIPTORS`].
+/// Raises the limit of this process as far as it may be, up to `WANTED_DESCRIPTORS`.
 pub fn raise() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = maximum.map_or(WANTED_DESCRIPTORS, |maximum| maximum.min(WANTED_DESCRIPTORS));
