@@ -23,7 +23,7 @@ use opening::Opening;
 use parking_lot::Mutex;
 use series::KnownSeries;
 use std::{sync::Arc, time::Duration};
-use tandem_domain::{series::SeriesDescription, target::TargetKey, time::Clock};
+use tandem_domain::time::Clock;
 use tandem_store::{Store, WriteError};
 use tandem_wire::{
     compressed::CompressionError,
@@ -177,13 +177,4 @@ impl SentReceiver {
         let waited = tokio::time::timeout(ROOM_TIMEOUT, room).await;
         waited.map_err(|_| SentError::Store(WriteError::Crowded))
     }
-}
-
-/// Whose a series is by its labels, and the series without them.
-fn of_sender(series: SeriesDescription) -> (TargetKey, SeriesDescription) {
-    let named = |name: &str| series.labels.get(name).unwrap_or_default().to_owned();
-    let key = TargetKey { job: named("job"), instance: named("instance") };
-    let others = series.labels.iter().filter(|(name, _)| !["job", "instance"].contains(name));
-    let labels = others.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    (key, SeriesDescription { labels, ..series })
 }

@@ -1,7 +1,7 @@
 //! From the rows of a body to series numbers: known ones by key, new ones registered in the transaction that keeps their
 //! samples.
 
-use super::{SentReceiver, of_sender};
+use super::SentReceiver;
 use crate::{intake, limits};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -9,7 +9,7 @@ use tandem_domain::{
     Timestamp,
     histogram::NativeHistogram,
     metadata::MetricMetadata,
-    series::{HistogramBatch, Labels, MetricType, SampleBatch, SeriesDescription, SeriesId},
+    series::{HistogramBatch, Labels, MetricType, SampleBatch, SeriesDescription, SeriesId, split_target},
     target::{Door, TargetInfo, TargetKey, TargetStatus},
 };
 use tandem_store::{SeriesRefusal, WriteError, WriteTx};
@@ -74,7 +74,7 @@ pub(super) struct Newcomer {
 impl Newcomer {
     /// From a series with `job` and `instance` among its labels. Prometheus gives `up` the labels of the target and no others.
     pub(super) fn of(key: SeriesKey, series: SeriesDescription) -> Self {
-        let (target, series) = of_sender(series);
+        let (target, series) = split_target(series);
         let target_labels = if series.metric == "up" { series.labels.clone() } else { Labels::default() };
         Self { key, target, target_labels, series }
     }
