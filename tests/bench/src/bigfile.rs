@@ -1,8 +1,8 @@
 //! A store of many gigabytes: how large its file is, how long it takes to open after it was closed and after its process was
 //! killed, with redb's quick repair and without, and what a small commit costs in both.
 //!
-//! The file is made by the store and filled below it, in the shape in which the store keeps samples: tables of chunks by time
-//! window, keys in order, values of some kilobytes that do not compress. Filling by way of samples would take an hour.
+//! The file is made by the store and filled below it, in the shape in which the store keeps samples: tables of blocks by time
+//! window, keys in order, values of nearly a page that do not compress. Filling by way of samples would take hours.
 
 use crate::{peers::Process, timing::median};
 use rand::{Rng, SeedableRng};
@@ -15,16 +15,18 @@ use std::{
 };
 use tandem_store::{Store, StoreOptions};
 
-/// Chunks of a commit while it fills: some 100 MB.
-const CHUNKS_PER_COMMIT: u64 = 40_000;
-/// Chunks of a commit of the kind that senders wait for.
-const CHUNKS_PER_SMALL_COMMIT: u64 = 32;
+/// Blocks of a commit while it fills: some 100 MB.
+const BLOCKS_PER_COMMIT: u64 = 6_400;
+/// Rows of a commit as rooms make them.
+const ROWS_PER_SMALL_COMMIT: u64 = 32;
+/// Bytes of such a row.
+const ROW_BYTES: usize = 300;
 /// Small commits that are timed.
 const SMALL_COMMITS: usize = 200;
-/// Chunks of a table, as a window of 20,000 series has them.
-const CHUNKS_PER_TABLE: u64 = 200_000;
-/// Shortest and longest chunk, in bytes.
-const CHUNK_BYTES: std::ops::Range<usize> = 1_000..4_000;
+/// Blocks of a table, as a window of 200,000 series has them.
+const BLOCKS_PER_TABLE: u64 = 6_400;
+/// Shortest and longest block, in bytes: a block ends before the series that would make it longer than a page of 16 KiB.
+const BLOCK_BYTES: std::ops::Range<usize> = 15_000..16_200;
 /// What the child says when the file is as large as was asked.
 const FULL: &str = "full";
 /// How long small commits go on before the kill.
@@ -138,7 +140,7 @@ impl Fill {
         drop(Store::open(&self.folder, options.clone()).expect("it opens"));
         let path = file(&self.folder);
         let database = redb::Builder::new().set_cache_size(options.cache_bytes).open(&path).expect("it opens");
-        // Chunks are numbered from the size on, which is a number that no earlier and smaller filler came to.
+        // Blocks are numbered from the size on, which is a number that no earlier and smaller filler came to.
         let mut filler = Filler {
             database,
             quick_repair: self.quick_repair,
@@ -147,19 +149,19 @@ impl Fill {
         };
         let (began, mut written) = (Instant::now(), 0);
         while std::fs::metadata(&path).expect("the file").blocks() * 512 < self.bytes {
-            written += filler.commit(CHUNKS_PER_COMMIT);
+            written += filler.commit_blocks();
         }
         let rate = written as f64 / 1e6 / began.elapsed().as_secs_f64();
         let millis: Vec<f64> = (0..SMALL_COMMITS)
             .map(|_| {
                 let began = Instant::now();
-                filler.commit(CHUNKS_PER_SMALL_COMMIT);
+                filler.commit_rows();
                 began.elapsed().as_secs_f64() * 1e3
             })
             .collect();
         println!("{FULL} filled at {rate:.0} MB/s; a small commit takes {:.2} ms in the median", median(millis));
         loop {
-            filler.commit(CHUNKS_PER_SMALL_COMMIT);
+            filler.commit_rows();
         }
     }
 }
@@ -172,21 +174,30 @@ struct Filler {
 }
 
 impl Filler {
-    /// Commits some chunks; answers their bytes.
-    fn commit(&mut self, chunks: u64) -> u64 {
+    /// Commits some blocks; answers their bytes.
+    fn commit_blocks(&mut self) -> u64 {
+        let name = format!("blocks/{}/0", self.next / BLOCKS_PER_TABLE);
+        self.commit(&name, BLOCKS_PER_COMMIT, BLOCK_BYTES)
+    }
+
+    /// Commits some rows as a room does.
+    fn commit_rows(&mut self) -> u64 {
+        self.commit("log/bench", ROWS_PER_SMALL_COMMIT, ROW_BYTES..ROW_BYTES + 1)
+    }
+
+    fn commit(&mut self, name: &str, count: u64, lengths: std::ops::Range<usize>) -> u64 {
         let mut transaction = self.database.begin_write().expect("a transaction");
         transaction.set_durability(Durability::Immediate).expect("before anything is written");
         transaction.set_quick_repair(self.quick_repair);
-        let (mut bytes, mut chunk) = (0, vec![0; CHUNK_BYTES.end]);
-        self.random.fill_bytes(&mut chunk);
-        let name = format!("chunks/{}", self.next / CHUNKS_PER_TABLE);
-        let definition: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(&name);
+        let (mut bytes, mut value) = (0, vec![0; lengths.end]);
+        self.random.fill_bytes(&mut value);
+        let definition: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(name);
         let mut table = transaction.open_table(definition).expect("a table");
-        for _ in 0..chunks {
-            let length = CHUNK_BYTES.start + self.random.next_u64() as usize % CHUNK_BYTES.len();
+        for _ in 0..count {
+            let length = lengths.start + self.random.next_u64() as usize % lengths.len();
             // A new beginning is enough: redb does not look at what it keeps.
-            chunk[..8].copy_from_slice(&self.random.next_u64().to_le_bytes());
-            table.insert(self.next.to_be_bytes().as_slice(), &chunk[..length]).expect("inserted");
+            value[..8].copy_from_slice(&self.random.next_u64().to_le_bytes());
+            table.insert(self.next.to_be_bytes().as_slice(), &value[..length]).expect("inserted");
             (self.next, bytes) = (self.next + 1, bytes + length as u64);
         }
         drop(table);
