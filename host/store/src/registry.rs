@@ -1,6 +1,10 @@
 //! Registering series, and finding them by their labels. What a commit changes of the registry is gathered beside it and
 //! reaches the index in memory when the commit is durable.
 
+mod doubtful;
+
+pub(crate) use doubtful::Doubtful;
+
 use crate::{
     ReadError, ReadTx, WriteError, WriteTx, envelope,
     error::storage,

@@ -89,6 +89,12 @@ pub(crate) fn load(read: &ReadTx, index: &mut LabelIndex) -> Result<(), ReadErro
     Ok(())
 }
 
+/// The times whose samples of a series are deleted, as the file tells.
+pub(crate) fn buried(read: &ReadTx, id: SeriesId) -> Result<Stretches, ReadError> {
+    let bytes = read.raw_get(TOMBSTONES, &id.0.to_be_bytes())?;
+    bytes.map_or_else(|| Ok(Stretches::default()), |bytes| Stretches::from_bytes(&bytes))
+}
+
 impl WriteTx<'_> {
     /// Deletes what series have from `start` to `end`, both included. What comes for that time later is hidden too.
     ///

@@ -8,14 +8,14 @@ use crate::{
     index::LabelIndex,
     limits::SeriesLimits,
     logs::{self, LogRetention},
-    registry,
+    registry::{self, Doubtful, RegistryChanges},
     removal::{self, Silent},
     series::{self, Epochs, Head, Upkeep},
     wal::Wal,
     write::Intake,
     writer::{self, Change, TypedChange},
 };
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use redb::{Database, ReadableDatabase};
 use std::{
     path::Path,
@@ -99,6 +99,8 @@ pub(crate) struct Shared {
     head: Arc<Head>,
     index: Arc<RwLock<LabelIndex>>,
     silent: Silent,
+    /// What failed commits would have changed of the registry, until the file is open again and tells.
+    doubtful: Mutex<Doubtful>,
     wal: Arc<Wal>,
     epochs: Arc<Epochs>,
     upkeep: tokio::sync::Mutex<Upkeep>,
@@ -154,25 +156,50 @@ impl Shared {
     }
 
     /// After a failed write redb refuses everything until the file is opened again; what is durable is still there. Samples that
-    /// were written with it are taken back, unless the file tells of them. What does not succeed is tried again at the next
-    /// commit, which fails.
-    pub(crate) fn recover(&self) {
+    /// were written with it are taken back, unless the file tells of them; the registry is brought to what the file tells. What
+    /// does not succeed is tried again at the next commit, which fails.
+    pub(crate) fn recover(&self, registry: RegistryChanges) {
+        self.doubtful.lock().add(registry);
         let mut database = self.database.write();
         *database = None;
         match self.opened_again() {
-            Ok(opened) => *database = Some(Arc::new(opened)),
+            Ok((opened, came_through)) => {
+                *database = Some(Arc::new(opened));
+                drop(database);
+                if came_through {
+                    self.tell_committed();
+                }
+            }
             Err(error) => tracing::error!("the store could not be opened again after a failed write: {error}"),
         }
     }
 
-    fn opened_again(&self) -> Result<Database, String> {
+    /// The file, opened again, with memory as it tells; and whether something of the commit came through after all.
+    fn opened_again(&self) -> Result<(Database, bool), String> {
+        let text = |error: ReadError| error.to_string();
         let opened = self.place.open(self.options.cache_bytes).map_err(|error| error.to_string())?;
-        let known = writer::known_batch(&opened).map_err(|error| error.to_string())?;
-        if let Some(written) = self.wal.settle(known).map_err(|error| error.to_string())? {
-            let batches = self.wal.after(written.first - 1, written.last, usize::MAX);
-            self.head.append(&batches.map_err(|error| error.to_string())?);
+        let known = writer::known_batch(&opened).map_err(text)?;
+        let written = self.wal.settle(known).map_err(|error| error.to_string())?;
+        // In the order of a commit that succeeds: series, then samples, then who reads them.
+        let mut doubtful = self.doubtful.lock();
+        let registered = doubtful.settle(&self.reading(&opened).map_err(text)?, &self.index).map_err(text)?;
+        if let Some(written) = written {
+            let batches = self.wal.after(written.first - 1, written.last, usize::MAX).map_err(text)?;
+            self.head.append(&batches);
+            self.wal.confirm(written);
         }
-        Ok(opened)
+        *doubtful = Doubtful::default();
+        Ok((opened, registered || written.is_some()))
+    }
+
+    /// A snapshot of the file.
+    fn reading(&self, database: &Database) -> Result<ReadTx, ReadError> {
+        // The epoch is taken first: what it protects in the head was still there when the snapshot was made.
+        let epoch = Epochs::enter(&self.epochs);
+        // Then how far the samples go: whose they are, the snapshot knows.
+        let samples_end = self.wal.end();
+        let transaction = database.begin_read().map_err(storage)?;
+        Ok(ReadTx::new(transaction, self.head.clone(), self.index.clone(), (self.wal.clone(), samples_end), epoch))
     }
 }
 
@@ -219,6 +246,7 @@ impl Store {
             head: Arc::new(Head::default()),
             index: Arc::default(),
             silent: Silent::default(),
+            doubtful: Mutex::default(),
             wal: Arc::new(wal),
             epochs: Arc::new(Epochs::default()),
             upkeep: tokio::sync::Mutex::default(),
@@ -248,13 +276,7 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub fn read(&self) -> Result<ReadTx, ReadError> {
-        // The epoch is taken first: what it protects in the head was still there when the snapshot was made.
-        let epoch = Epochs::enter(&self.shared.epochs);
-        // Then how far the samples go: whose they are, the snapshot knows.
-        let samples_end = self.shared.wal.end();
-        let transaction = self.shared.database()?.begin_read().map_err(storage)?;
-        let samples = (self.shared.wal.clone(), samples_end);
-        Ok(ReadTx::new(transaction, self.shared.head.clone(), self.shared.index.clone(), samples, epoch))
+        self.shared.reading(&*self.shared.database()?)
     }
 
     /// Runs `change` on the writer thread, in one transaction with others that wait, and returns after the fsync.

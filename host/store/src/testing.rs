@@ -21,6 +21,7 @@ struct State {
     durable_names: BTreeMap<String, u64>,
     syncs: u64,
     cut_at_sync: Option<u64>,
+    lose_answer_of_sync: Option<u64>,
     cut: bool,
     free_bytes: Option<u64>,
     /// Every `n`th unsynced write reaches the platter anyway: caches write back when they like.
@@ -40,6 +41,11 @@ impl LossyDisk {
     /// Cuts the power just before the sync with this number (from 1) takes effect.
     pub fn cut_at_sync(&self, sync: u64) {
         self.0.lock().cut_at_sync = Some(sync);
+    }
+
+    /// Has the sync with this number (from 1) take effect and answer that it failed, as a disk does whose answer comes too late.
+    pub fn lose_answer_of_sync(&self, sync: u64) {
+        self.0.lock().lose_answer_of_sync = Some(sync);
     }
 
     /// Lets every `n`th unsynced write survive a cut, as a disk's cache may.
@@ -122,6 +128,14 @@ impl State {
         self.alive()
     }
 
+    /// After what was synced is durable: an error where that is not to be told.
+    fn synced(&self) -> io::Result<()> {
+        if self.lose_answer_of_sync == Some(self.syncs) {
+            return Err(io::Error::other("the disk did not answer in time"));
+        }
+        Ok(())
+    }
+
     /// At the cut: writes that the cache happened to have written back reach the durable image.
     fn leak(&mut self) {
         let Some(every) = self.leak_every else { return };
@@ -168,7 +182,7 @@ impl Disk for LossyDisk {
         let mut disk = self.0.lock();
         disk.sync()?;
         disk.durable_names = disk.names.clone();
-        Ok(())
+        disk.synced()
     }
 }
 
@@ -228,7 +242,7 @@ impl StorageBackend for LossyFile {
             let file = disk.file(number);
             file.durable.clone_from(&file.volatile);
             file.writes.clear();
-            Ok(())
+            disk.synced()
         })
     }
 

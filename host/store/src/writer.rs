@@ -103,10 +103,11 @@ pub(crate) fn run(shared: &Arc<Shared>, mut changes: mpsc::Receiver<Box<dyn Chan
                 Err(_) => break,
             }
         }
-        let committed = commit(shared, &mut group);
+        let mut registry = RegistryChanges::default();
+        let committed = commit(shared, &mut group, &mut registry);
         if let Err(error) = &committed {
             tracing::error!(changes = group.len(), "a commit failed: {error}");
-            shared.recover();
+            shared.recover(registry);
         }
         shared.count(group.len() as u64, committed.is_ok());
         for change in group {
@@ -115,15 +116,20 @@ pub(crate) fn run(shared: &Arc<Shared>, mut changes: mpsc::Receiver<Box<dyn Chan
     }
 }
 
-fn commit(shared: &Arc<Shared>, group: &mut [Box<dyn Change>]) -> Result<(), WriteError> {
+/// Runs changes and commits what they leave. What becomes of the registry is gathered in `registry`, which is empty after success.
+fn commit(
+    shared: &Arc<Shared>,
+    group: &mut [Box<dyn Change>],
+    registry: &mut RegistryChanges,
+) -> Result<(), WriteError> {
     let database: Arc<Database> = shared.database().map_err(write_storage)?;
     let deferred = Deferred::new(&database);
     let mut batches: Vec<StagedBatch> = Vec::new();
-    let (mut registry, mut has_records) = (RegistryChanges::default(), false);
+    let mut has_records = false;
     for change in group {
         let context = Context {
             index: shared.index(),
-            earlier: &registry,
+            earlier: registry,
             limits: shared.series_limits(),
             intake: shared.intake(),
         };
@@ -151,7 +157,7 @@ fn commit(shared: &Arc<Shared>, group: &mut [Box<dyn Change>]) -> Result<(), Wri
         None => {}
     }
     // Series first: whoever meets a sample finds whose it is. Then memory: who is told of a batch finds its samples.
-    registry.reach(shared.index());
+    std::mem::take(registry).reach(shared.index());
     shared.head().append(&samples);
     if let Some(written) = written {
         shared.wal().confirm(written);

@@ -172,11 +172,16 @@ impl LabelIndex {
         self.removed.contains(id.0)
     }
 
-    /// Notes series that were removed.
+    /// Notes series that were removed; none of those that were has something in a window any more.
     pub(crate) fn note_removed(&mut self, ids: &RoaringTreemap) {
         self.removed |= ids;
-        self.floats.forget(ids);
-        self.histograms.forget(ids);
+        self.floats.forget(&self.removed);
+        self.histograms.forget(&self.removed);
+    }
+
+    /// Whether a series is registered.
+    pub(crate) fn has(&self, id: SeriesId) -> bool {
+        self.places.contains_key(&id)
     }
 
     fn entry(&self, place: u32) -> Option<&Entry> {

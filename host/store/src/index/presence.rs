@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use tandem_domain::{Timestamp, series::SeriesId};
 
 /// Of what there is something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     /// Floats, as far as they are in blocks.
     Floats,

@@ -190,15 +190,14 @@ impl Wal {
     }
 
     /// After a commit that failed: takes the last write back, unless the file, opened again, tells of it: then the commit has
-    /// come through after all, and what was written is answered. `known` is the last batch that the file tells of.
+    /// come through after all, and what was written is answered and still to be confirmed. `known` is the last batch that the
+    /// file tells of.
     pub(crate) fn settle(&self, known: u64) -> io::Result<Option<Written>> {
         let mut state = self.state.lock();
         let Some(Unsettled { segment, first, last, frame_bytes, bond, written }) = state.unsettled.clone() else {
             return Ok(None);
         };
         if written && bond == Bond::WithRecords && last <= known {
-            state.unsettled = None;
-            self.end.store(last, Ordering::Release);
             return Ok(Some(Written { first, last }));
         }
         if written {

@@ -111,6 +111,8 @@ fn a_failed_commit_is_settled_by_what_the_file_tells() {
     wal.write(&[bytes(2), bytes(3)], true).expect("writes");
     let kept = wal.settle(3).expect("settles").expect("the commit came through");
     assert_eq!((kept.first, kept.last), (2, 3));
+    assert!(wal.settle(3).expect("settles").is_some(), "asked again until it is confirmed");
+    wal.confirm(kept);
     assert_eq!(read(&wal, 0), [(1, 1), (2, 2), (3, 3)]);
     assert!(wal.settle(3).expect("nothing is open").is_none());
 }
