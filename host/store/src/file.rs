@@ -20,9 +20,9 @@ use std::{
 /// The format this server writes; raised when a migration is needed.
 pub(crate) const FORMAT: u64 = 3;
 /// Facts about the file itself.
-const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+pub(crate) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 /// The file's name in the data folder.
-const FILE_NAME: &str = "tandem.redb";
+pub(crate) const FILE_NAME: &str = "tandem.redb";
 /// The folder of the write-ahead log in the data folder.
 const WAL_FOLDER: &str = "wal";
 
@@ -157,7 +157,7 @@ fn remove_unfinished(folder: &Path) {
 
 /// redb takes a backend by type, a disk gives a boxed one.
 #[derive(Debug)]
-struct ErasedBackend(Box<dyn StorageBackend>);
+pub(crate) struct ErasedBackend(pub(crate) Box<dyn StorageBackend>);
 
 impl StorageBackend for ErasedBackend {
     fn len(&self) -> Result<u64, std::io::Error> {

@@ -170,3 +170,6 @@ fn put_run(
     transaction.open_table(raw(windows))?.insert(key.as_slice(), bytes.as_slice())?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

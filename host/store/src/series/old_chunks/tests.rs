@@ -148,8 +148,9 @@ fn write_old(transaction: &WriteTransaction, format: u64) -> Result<(), redb::Er
             put(&format!("chunks/{window}"), &[number(id), number(flush)].concat(), &old_chunk(flush, &samples))?;
             if format == 2 {
                 let key = presence::key(window);
-                let known = transaction.open_table(raw("series_in_window"))?.get(key.as_slice())?;
-                let known = known.map(|bytes| presence::from_bytes(bytes.value()).expect("whole"));
+                let table = transaction.open_table(raw("series_in_window"))?;
+                let known = table.get(key.as_slice())?.map(|bytes| presence::from_bytes(bytes.value()).expect("whole"));
+                drop(table);
                 let all = known.unwrap_or_default() | RoaringTreemap::from([id]);
                 put("series_in_window", &key, &presence::to_bytes(&all))?;
             }
@@ -194,7 +195,8 @@ fn check(store: &Store, expected: &Samples, when: &str) {
         let found = read.series_id(&known.target, &known.description).expect("reads");
         assert_eq!(found, Some(SeriesId(id)), "{when}");
         let points = read.points(SeriesId(id), Timestamp::MIN, Timestamp::MAX).expect("reads");
-        let found: Vec<(i64, u64)> = points.at.iter().map(|at| at.0).zip(points.value.iter().map(|v| v.to_bits())).collect();
+        let found: Vec<(i64, u64)> =
+            points.at.iter().map(|at| at.0).zip(points.value.iter().map(|v| v.to_bits())).collect();
         let of = expected[&id].iter().map(|(at, value)| (*at, *value)).collect::<Vec<_>>();
         assert_eq!(found, of, "series {id}, {when}");
     }
