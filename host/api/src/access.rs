@@ -27,6 +27,8 @@ pub enum Permission {
     Deploy,
     /// Delete series.
     Delete,
+    /// Handle the server itself in ways that change nothing of what it knows.
+    Operate,
 }
 
 /// Who asks.
@@ -40,8 +42,9 @@ pub struct Principal {
 impl Principal {
     /// The person at this machine, who holds every permission.
     pub fn local_operator() -> Self {
-        use Permission::{Delete, Deploy, Ingest, Read, ReadHealth, Respond};
-        Self { name: "local operator".into(), permissions: vec![ReadHealth, Read, Ingest, Respond, Deploy, Delete] }
+        use Permission::{Delete, Deploy, Ingest, Operate, Read, ReadHealth, Respond};
+        let permissions = vec![ReadHealth, Read, Ingest, Respond, Deploy, Delete, Operate];
+        Self { name: "local operator".into(), permissions }
     }
 
     /// Whether the principal may do this.

@@ -22,6 +22,9 @@ pub struct Ingest {
     /// Stops the run of each server after its last acknowledgement: no flush, no count. For a profiler.
     #[arg(long)]
     only_send: bool,
+    /// Leaves the servers' folders where they are, for a look into them.
+    #[arg(long)]
+    pub keep: bool,
 }
 
 impl Ingest {
@@ -38,7 +41,11 @@ impl Ingest {
                 let one = measure(*kind, &folder, &plan, &bodies, self.only_send).await;
                 one.tell(*kind);
                 rounds.push(one);
-                std::fs::remove_dir_all(&folder).expect("a server that ended leaves its folder alone");
+                if self.keep {
+                    println!("  {} left its folder at {}", kind.name(), folder.display());
+                } else {
+                    std::fs::remove_dir_all(&folder).expect("a server that ended leaves its folder alone");
+                }
             }
         }
         table(&measured);

@@ -97,7 +97,11 @@ async fn main() {
         Some(Command::Calls) => calls::run().await,
         Some(Command::Detector) => detector::run().await,
         Some(Command::Server) => server::run().await,
-        Some(Command::Ingest(ingest)) => ingest.run(folder_on_disk().path()).await,
+        Some(Command::Ingest(ingest)) => {
+            let mut folder = folder_on_disk();
+            folder.disable_cleanup(ingest.keep);
+            ingest.run(folder.path()).await;
+        }
         Some(Command::Scraping(scraping)) => scraping.run(folder_on_disk().path()).await,
         Some(Command::Bigfile(bigfile)) => bigfile.run(folder_on_disk().path()),
         Some(Command::Queries(queries)) => queries.run(folder_on_disk().path()).await,

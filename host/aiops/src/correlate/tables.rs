@@ -11,6 +11,7 @@ pub struct CorrelatorState {
     /// Its digest.
     pub digest: String,
     /// Its own bytes; none before its first update.
+    #[serde(with = "serde_bytes")]
     pub state: Option<Vec<u8>>,
     /// How far changes of alerts are in it.
     pub alerts: u64,

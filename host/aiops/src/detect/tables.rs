@@ -17,6 +17,7 @@ pub struct DetectorState {
     /// The detector's digest that wrote it.
     pub digest: String,
     /// The detector's own bytes.
+    #[serde(with = "serde_bytes")]
     pub state: Vec<u8>,
     /// All samples with a sequence number up to this are in it.
     pub through: u64,

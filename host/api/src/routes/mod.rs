@@ -18,6 +18,7 @@ mod predictions;
 mod prometheus;
 mod senders;
 mod series;
+mod store;
 mod targets;
 mod verdict;
 
@@ -61,7 +62,7 @@ struct Document;
 
 /// The routes under `/` with their permissions.
 fn table() -> OpenApiRouter<ApiState> {
-    use Permission::{Delete, Deploy, Ingest, Read, ReadHealth, Respond};
+    use Permission::{Delete, Deploy, Ingest, Operate, Read, ReadHealth, Respond};
     let guarded = |permission: Permission, route: UtoipaMethodRouter<ApiState>| {
         route.layer(middleware::from_fn_with_state(permission, access::require))
     };
@@ -98,6 +99,7 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(guarded(Deploy, routes!(deployments::request)))
         .routes(guarded(Deploy, routes!(deployments::abort)))
         .routes(guarded(Read, routes!(verdict::all)))
+        .routes(guarded(Operate, routes!(store::flush)))
         .routes(guarded(Ingest, routes!(hooks::receive)))
         .routes(guarded(Ingest, routes!(alert_doors::posted)))
         .routes(guarded(Ingest, routes!(alert_doors::webhook)))

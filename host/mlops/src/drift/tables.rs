@@ -51,6 +51,7 @@ impl Record for DriftSubject {
 pub(super) struct FittedColumn {
     pub key: (String, String),
     pub plugin_digest: String,
+    #[serde(with = "serde_bytes")]
     pub state: Vec<u8>,
 }
 

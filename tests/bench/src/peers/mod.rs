@@ -134,6 +134,9 @@ impl Peer {
     }
 
     async fn settle_tandem(&self) {
+        let flushed = reqwest::Client::new().post(format!("http://{}/api/v1/store/flush", self.address)).send();
+        let flushed = flushed.await.expect("it answers");
+        assert!(flushed.status().is_success(), "not flushed: {}", flushed.status());
         let (began, mut last, mut since) = (Instant::now(), Vec::new(), Instant::now());
         while began.elapsed() < SETTLE_TIMEOUT {
             let now = [self.metric("tandem_store_head_samples").await, self.metric("tandem_store_file_bytes").await];
