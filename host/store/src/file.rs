@@ -18,7 +18,7 @@ use std::{
 };
 
 /// The format this server writes; raised when a migration is needed.
-pub(crate) const FORMAT: u64 = 3;
+pub(crate) const FORMAT: u64 = 4;
 /// Facts about the file itself.
 pub(crate) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 /// The file's name in the data folder.

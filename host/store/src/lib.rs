@@ -11,6 +11,7 @@ mod index;
 mod key;
 mod limits;
 mod logs;
+mod packing;
 mod read;
 mod registry;
 mod removal;

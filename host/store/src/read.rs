@@ -5,6 +5,7 @@ use crate::{
     error::storage,
     index::LabelIndex,
     logs::{self, LogPage, LogQuery, LogsKept},
+    packing::unpack,
     series::{self, Head, ReaderEpoch, Window},
     wal::Wal,
 };
@@ -93,8 +94,9 @@ impl ReadTx {
     }
 
     pub(crate) fn raw_get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-        let found =
-            self.with_table(table, |table| Ok(table.get(key).map_err(storage)?.map(|value| value.value().to_vec())))?;
+        let found = self.with_table(table, |rows| {
+            rows.get(key).map_err(storage)?.map(|row| unpack(table, row.value())).transpose()
+        })?;
         Ok(found.flatten())
     }
 
@@ -109,12 +111,12 @@ impl ReadTx {
         if empty_range(bounds) {
             return Ok(Vec::new());
         }
-        let found = self.with_table(table, |table| {
+        let found = self.with_table(table, |rows| {
             let bounds = (bounds.0.as_ref().map(Vec::as_slice), bounds.1.as_ref().map(Vec::as_slice));
-            let range = table.range::<&[u8]>(bounds).map_err(storage)?;
+            let range = rows.range::<&[u8]>(bounds).map_err(storage)?;
             let entry = |entry: Found<'_>| {
                 let (key, value) = entry.map_err(storage)?;
-                Ok((key.value().to_vec(), value.value().to_vec()))
+                Ok((key.value().to_vec(), unpack(table, value.value())?))
             };
             if backwards {
                 range.rev().take(limit).map(entry).collect()

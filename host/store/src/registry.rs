@@ -10,6 +10,7 @@ use crate::{
     error::storage,
     index::{IndexStatistics, Kind, LabelFilter, LabelIndex, TimeRange, presence},
     limits::{Counts, SeriesRefusal},
+    packing::unpack,
     read::table_name,
     removal::{self, Stretches},
     series,
@@ -172,10 +173,11 @@ fn identity(target: &TargetKey, description: &SeriesDescription) -> Vec<u8> {
 /// Fills the index after opening.
 pub(crate) fn load(read: &ReadTx, index: &RwLock<LabelIndex>) -> Result<(), ReadError> {
     let mut index = index.write();
-    read.with_table(&table_name::<Series>(), |table| {
+    let name = table_name::<Series>();
+    read.with_table(&name, |table| {
         for entry in table.iter().map_err(storage)? {
             let (_, bytes) = entry.map_err(storage)?;
-            index.insert(&envelope::unwrap(Series::TABLE, Series::VERSION, bytes.value())?);
+            index.insert(&envelope::unwrap(Series::TABLE, Series::VERSION, &unpack(&name, bytes.value())?)?);
         }
         Ok(())
     })?;

@@ -7,6 +7,7 @@ use crate::{
     index::LabelIndex,
     limits::SeriesLimits,
     logs::{self, LogBatch},
+    packing::{pack, unpack},
     read::{self, ByteBounds, CURSORS, Entries, SEQUENCES, byte_bounds, log_name, number, raw, table_name},
     registry::RegistryChanges,
     series::{self, Appended, Head},
@@ -83,7 +84,7 @@ impl<'t> WriteTx<'t> {
             let mut table = self.transaction.get()?.open_table(raw(&name)).map_err(write_storage)?;
             for (key, value) in entries {
                 match value {
-                    Some(value) => table.insert(key.as_slice(), value.as_slice()).map(drop),
+                    Some(value) => table.insert(key.as_slice(), pack(&name, &value).as_ref()).map(drop),
                     None => table.remove(key.as_slice()).map(drop),
                 }
                 .map_err(write_storage)?;
@@ -97,8 +98,8 @@ impl<'t> WriteTx<'t> {
             return Ok(staged.clone());
         }
         let table = self.transaction.get()?.open_table(raw(name)).map_err(storage)?;
-        let found = table.get(key).map_err(storage)?.map(|value| value.value().to_vec());
-        Ok(found)
+        let found = table.get(key).map_err(storage)?.map(|value| unpack(name, value.value()));
+        Ok(found.transpose()?)
     }
 
     pub(crate) fn raw_range(&self, name: &str, bounds: &ByteBounds, limit: usize) -> Result<Entries, WriteError> {
@@ -113,7 +114,7 @@ impl<'t> WriteTx<'t> {
         // Staged removals can hide at most as many entries as are staged.
         for entry in table.range::<&[u8]>(slices).map_err(storage)?.take(limit.saturating_add(staged_here)) {
             let (key, value) = entry.map_err(storage)?;
-            merged.insert(key.value().to_vec(), Some(value.value().to_vec()));
+            merged.insert(key.value().to_vec(), Some(unpack(name, value.value())?));
         }
         let staged_range = staged.into_iter().flat_map(|entries| entries.range::<Vec<u8>, _>(bounds.clone()));
         merged.extend(staged_range.map(|(key, value)| (key.clone(), value.clone())));

@@ -29,6 +29,8 @@ const BLOCKS_PER_TABLE: u64 = 6_400;
 const BLOCK_BYTES: std::ops::Range<usize> = 15_000..16_200;
 /// What the child says when the file is as large as was asked.
 const FULL: &str = "full";
+/// How long a store that is dropped may keep its file.
+const LETTING_GO: Duration = Duration::from_secs(5);
 /// How long small commits go on before the kill.
 const BEFORE_KILL: Duration = Duration::from_millis(700);
 
@@ -139,7 +141,16 @@ impl Fill {
         // Makes the file with all that the store wants to find in it.
         drop(Store::open(&self.folder, options.clone()).expect("it opens"));
         let path = file(&self.folder);
-        let database = redb::Builder::new().set_cache_size(options.cache_bytes).open(&path).expect("it opens");
+        let open = || redb::Builder::new().set_cache_size(options.cache_bytes).open(&path);
+        // The store's writer thread lets go of the file a moment after the store is dropped.
+        let began = Instant::now();
+        let database = loop {
+            match open() {
+                Ok(database) => break database,
+                Err(error) => assert!(began.elapsed() < LETTING_GO, "it does not open: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
         // Blocks are numbered from the size on, which is a number that no earlier and smaller filler came to.
         let mut filler = Filler {
             database,
