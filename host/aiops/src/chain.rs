@@ -1,4 +1,4 @@
-//! The one list of rooms, in order: map → detect → rule → alert → correlate → notify, with the caretaker beside them.
+//! The one list of rooms, in order: map → detect → rule → objective → alert → correlate → notify, with the caretaker beside them.
 
 use crate::{
     alert::{AlertMetrics, AlertRoom},
@@ -8,6 +8,7 @@ use crate::{
     map::{MapMetrics, MapRoom, RelationConfig},
     metrics::MetricSample,
     notify::{NotifyMetrics, NotifyRoom, ReceiverConfig},
+    objective::{ObjectiveMetrics, ObjectiveRoom, ServiceConfig},
     retain::RetainRoom,
     room::{self, Progress, Room, RoomError},
     rule::{RuleFeed, RuleMetrics, RuleRoom, RulesConfig},
@@ -42,6 +43,8 @@ pub struct ChainConfig {
     pub rooms: AiopsConfig,
     /// Relations that only the operator knows.
     pub relations: Vec<RelationConfig>,
+    /// Services and their objectives.
+    pub services: Vec<ServiceConfig>,
     /// How rules are evaluated.
     pub rules: RulesConfig,
     /// The rules themselves.
@@ -58,6 +61,7 @@ pub struct ChainMetrics {
     map: Arc<MapMetrics>,
     detect: Arc<DetectMetrics>,
     rule: Arc<RuleMetrics>,
+    objective: Arc<ObjectiveMetrics>,
     alert: Arc<AlertMetrics>,
     correlate: Arc<CorrelateMetrics>,
     notify: Arc<NotifyMetrics>,
@@ -69,6 +73,7 @@ impl ChainMetrics {
         let mut samples = self.map.samples();
         samples.extend(self.detect.samples());
         samples.extend(self.rule.samples());
+        samples.extend(self.objective.samples());
         samples.extend(self.alert.samples());
         samples.extend(self.correlate.samples());
         samples.extend(self.notify.samples());
@@ -82,6 +87,7 @@ pub struct Chain {
     map: MapRoom,
     detect: DetectRoom,
     rule: RuleRoom,
+    objective: ObjectiveRoom,
     alert: AlertRoom,
     correlate: CorrelateRoom,
     notify: Vec<NotifyRoom>,
@@ -92,10 +98,11 @@ pub struct Chain {
 impl Chain {
     /// The rooms over a store.
     pub fn new(store: Store, ports: Ports, config: ChainConfig) -> Self {
-        let ChainConfig { rooms, relations, rules, rule_feed, receivers, console_url } = config;
+        let ChainConfig { rooms, relations, services, rules, rule_feed, receivers, console_url } = config;
         let map = MapRoom::new(store.clone(), ports.mappers, rooms.map, relations);
         let detect = DetectRoom::new(store.clone(), ports.detectors, rooms.detect);
         let rule = RuleRoom::new(store.clone(), rules, &console_url, rule_feed);
+        let objective = ObjectiveRoom::new(store.clone(), rooms.objective, &services);
         let alert = AlertRoom::new(store.clone());
         let correlate = CorrelateRoom::new(store.clone(), ports.correlators, rooms.correlate);
         let told = Arc::new(NotifyMetrics::default());
@@ -108,11 +115,12 @@ impl Chain {
             map: map.metrics(),
             detect: detect.metrics(),
             rule: rule.metrics(),
+            objective: objective.metrics(),
             alert: alert.metrics(),
             correlate: correlate.metrics(),
             notify: told,
         };
-        Self { store, map, detect, rule, alert, correlate, notify, retain, metrics }
+        Self { store, map, detect, rule, objective, alert, correlate, notify, retain, metrics }
     }
 
     /// The counters, to be kept before the chain is run.
@@ -128,6 +136,7 @@ impl Chain {
         let mut progress = self.map.step(now).await?;
         progress = progress.and(self.detect.step(now).await?);
         progress = progress.and(self.rule.step(now).await?);
+        progress = progress.and(self.objective.step(now).await?);
         progress = progress.and(self.alert.step(now).await?);
         progress = progress.and(self.correlate.step(now).await?);
         for receiver in &mut self.notify {
@@ -143,6 +152,7 @@ impl Chain {
         tasks.spawn(room::run(self.map, store.clone(), clock.clone(), shutdown.clone()));
         tasks.spawn(room::run(self.detect, store.clone(), clock.clone(), shutdown.clone()));
         tasks.spawn(self.rule.run(clock.clone(), shutdown.clone()));
+        tasks.spawn(room::run(self.objective, store.clone(), clock.clone(), shutdown.clone()));
         tasks.spawn(room::run(self.alert, store.clone(), clock.clone(), shutdown.clone()));
         tasks.spawn(room::run(self.correlate, store.clone(), clock.clone(), shutdown.clone()));
         for receiver in self.notify {

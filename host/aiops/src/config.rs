@@ -1,6 +1,8 @@
 //! The `[aiops]` table: each room's own settings under its name.
 
-use crate::{correlate::CorrelateConfig, detect::DetectConfig, map::MapConfig, retain::RetainConfig};
+use crate::{
+    correlate::CorrelateConfig, detect::DetectConfig, map::MapConfig, objective::ObjectiveConfig, retain::RetainConfig,
+};
 use serde::Deserialize;
 
 /// Settings of the AIOps rooms; every key optional.
@@ -11,6 +13,8 @@ pub struct AiopsConfig {
     pub map: MapConfig,
     /// How detectors are fed and when odd points become findings.
     pub detect: DetectConfig,
+    /// What is expected of services of which nothing is said, and when that is missed.
+    pub objective: ObjectiveConfig,
     /// When incidents resolve and come back.
     pub correlate: CorrelateConfig,
     /// How long events and changes are kept.
@@ -25,6 +29,7 @@ impl AiopsConfig {
     pub fn validate(&self) -> Result<(), String> {
         self.map.validate().map_err(|problem| format!("map: {problem}"))?;
         self.detect.validate().map_err(|problem| format!("detect: {problem}"))?;
+        self.objective.validate().map_err(|problem| format!("objective: {problem}"))?;
         self.correlate.validate().map_err(|problem| format!("correlate: {problem}"))?;
         self.retain.validate().map_err(|problem| format!("retain: {problem}"))
     }

@@ -9,6 +9,7 @@ pub mod detect;
 pub mod map;
 pub mod metrics;
 pub mod notify;
+pub mod objective;
 pub mod retain;
 pub mod room;
 pub mod rule;
@@ -20,6 +21,7 @@ pub use config::AiopsConfig;
 pub use correlate::{ActError, PersonAction, act};
 pub use map::RelationConfig;
 pub use notify::ReceiverConfig;
+pub use objective::ServiceConfig;
 pub use room::{Progress, RoomError};
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ pub mod incident;
 pub mod log;
 pub mod meaning;
 pub mod metadata;
+pub mod objective;
 pub mod period;
 pub mod plugin;
 pub mod ports;

@@ -168,6 +168,7 @@ impl Server {
             ChainConfig {
                 rooms: config.aiops.clone(),
                 relations: config.relation.clone(),
+                services: config.service.clone(),
                 rules: config.rules.clone(),
                 rule_feed,
                 receivers: config.notify.clone(),

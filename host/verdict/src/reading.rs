@@ -9,6 +9,7 @@ use tandem_domain::{
     entity::{Entity, EntityId},
     graph::DependencyGraph,
     incident::Incident,
+    objective::{Keeping, ObjectiveStanding},
     prediction::ServiceTraffic,
     relation::Relation,
     verdict::Verdict,
@@ -47,6 +48,12 @@ pub fn verdicts(read: &ReadTx, service: Option<&str>, at: Timestamp) -> Result<V
     let incidents = active_incidents(read, &canonical)?;
     let alerts = firing_alerts(read, &incidents)?;
     let drifting = latest_reports(read)?;
+    let mut burning: BTreeMap<String, Vec<ObjectiveStanding>> = BTreeMap::new();
+    for standing in read.scan::<ObjectiveStanding>(.., MAX_TRAFFIC)? {
+        if standing.keeping == Keeping::Burning {
+            burning.entry(standing.service.clone()).or_default().push(standing);
+        }
+    }
     let mut traffic: BTreeMap<String, Vec<ServiceTraffic>> = BTreeMap::new();
     for one in read.scan::<ServiceTraffic>(.., MAX_TRAFFIC)? {
         traffic.entry(one.service.clone()).or_default().push(one);
@@ -66,6 +73,7 @@ pub fn verdicts(read: &ReadTx, service: Option<&str>, at: Timestamp) -> Result<V
         judge(&Facts {
             traffic: traffic.get(&name).map(Vec::as_slice).unwrap_or_default(),
             drifting: drifting.get(&name),
+            burning: burning.get(&name).map(Vec::as_slice).unwrap_or_default(),
             has_infrastructure: paths.len() > 1,
             paths: &paths,
             incidents: &incidents,

@@ -7,6 +7,7 @@ use tandem_domain::{
     drift::{DriftReport, DriftStanding, DriftState},
     entity::EntityId,
     incident::Incident,
+    objective::{Indicator, OBJECTIVES, ObjectiveStanding},
     prediction::{RECENT_MINUTES, ServiceTraffic, TrafficMinute},
     verdict::{CauseKind, Health, InfrastructureAnswer, ModelAnswer, Verdict},
 };
@@ -29,6 +30,8 @@ pub(crate) struct Facts<'a> {
     pub at: Timestamp,
     pub traffic: &'a [ServiceTraffic],
     pub drifting: Option<&'a Drifting>,
+    /// Objectives that it does not keep.
+    pub burning: &'a [ObjectiveStanding],
     /// From the service to everything it needs, the service itself first.
     pub paths: &'a [Vec<EntityId>],
     /// Whether anything is known to lie below it.
@@ -41,6 +44,11 @@ pub(crate) struct Facts<'a> {
 }
 
 impl Facts<'_> {
+    /// The objective about the quality of answers, when it is not kept.
+    fn wrong(&self) -> Option<&ObjectiveStanding> {
+        self.burning.iter().find(|standing| standing.objective.indicator == Indicator::Quality)
+    }
+
     fn name(&self, id: &EntityId) -> String {
         self.names.get(id).cloned().unwrap_or_else(|| id.0.clone())
     }
@@ -60,6 +68,12 @@ fn model(facts: &Facts<'_>) -> ModelAnswer {
         None => ModelAnswer { state: Health::Unknown, since: None, evidence: vec![unreported(facts)] },
         Some(drifting) => by_report(drifting, facts.at),
     };
+    if let Some(wrong) = facts.wrong() {
+        let since = answer.since.filter(|_| answer.state == Health::Degraded);
+        answer.since = Some(since.map_or(wrong.since, |since| since.min(wrong.since)));
+        answer.state = Health::Degraded;
+        answer.evidence.insert(0, wrong.sentence.clone());
+    }
     answer.evidence.extend(seen_lately(facts));
     answer
 }
@@ -183,6 +197,9 @@ fn incidents_on_path<'a>(facts: &'a Facts<'_>) -> Vec<OnPath<'a>> {
             .iter()
             .filter_map(|fingerprint| facts.alerts.get(&fingerprint.0))
             .map(|alert| &alert.entity);
+        if !tells_of_itself(facts, incident) {
+            continue;
+        }
         let touched: Vec<&EntityId> = alerting.chain(incident.causes.first().map(|cause| &cause.entity)).collect();
         let path = facts.paths.iter().find(|path| path.last().is_some_and(|end| touched.contains(&end)));
         if let Some(path) = path {
@@ -191,6 +208,12 @@ fn incidents_on_path<'a>(facts: &'a Facts<'_>) -> Vec<OnPath<'a>> {
     }
     found.sort_by_key(|(length, on_path)| (std::cmp::Reverse(on_path.incident.severity), *length, on_path.incident.id));
     found.into_iter().map(|(_, on_path)| on_path).collect()
+}
+
+/// Whether an incident is more than that users feel something: an objective that is not kept says nothing of what lies below.
+fn tells_of_itself(facts: &Facts<'_>, incident: &Incident) -> bool {
+    let mut alerts = incident.alerts.iter().filter_map(|fingerprint| facts.alerts.get(&fingerprint.0)).peekable();
+    alerts.peek().is_none() || alerts.any(|alert| alert.source != OBJECTIVES)
 }
 
 fn infrastructure(facts: &Facts<'_>, on_path: &[OnPath<'_>]) -> InfrastructureAnswer {
@@ -205,6 +228,23 @@ fn infrastructure(facts: &Facts<'_>, on_path: &[OnPath<'_>]) -> InfrastructureAn
     InfrastructureAnswer { state, since, incidents: on_path.iter().map(|found| found.incident.id).collect() }
 }
 
+/// Whether the latest report says that something drifted, and still speaks of now.
+fn is_drifted(Drifting { standing, report }: &Drifting, at: Timestamp) -> bool {
+    report.state == DriftState::Drifted && at <= standing.holds_until()
+}
+
+/// What users feel of it, at the end of a sentence.
+fn felt(facts: &Facts<'_>) -> String {
+    facts.burning.first().map(|missed| format!("; users feel it: {}", missed.sentence)).unwrap_or_default()
+}
+
+/// Answers are wrong, and neither the data nor what lies below says why.
+fn unexplained_answers(facts: &Facts<'_>, wrong: &ObjectiveStanding) -> String {
+    let stable = facts.drifting.is_some_and(|drifting| drifting.report.state == DriftState::Stable);
+    let data = if stable { "what it is given has not moved" } else { "nothing is known of what it is given" };
+    format!("{}: {}; {data}, and nothing below it has an open incident", facts.service, wrong.sentence)
+}
+
 fn cause(facts: &Facts<'_>, model: &ModelAnswer, on_path: &[OnPath<'_>]) -> (CauseKind, Option<EntityId>, String) {
     let service = &facts.service;
     let below = on_path.iter().find(|found| found.incident.severity >= Severity::Warning);
@@ -215,19 +255,35 @@ fn cause(facts: &Facts<'_>, model: &ModelAnswer, on_path: &[OnPath<'_>]) -> (Cau
         let way = if steps.is_empty() { String::new() } else { format!(", reached through {}", steps.join(" → ")) };
         (entity, format!("incident #{} ({}){way}", found.incident.id, found.incident.title))
     });
-    let drifted = facts.drifting.filter(|_| model.state == Health::Degraded);
+    let drifted = facts.drifting.filter(|drifting| is_drifted(drifting, facts.at));
+    let felt = felt(facts);
     match (drifted, told) {
         (None, None) if model.state == Health::Unknown && !facts.has_infrastructure => {
             (CauseKind::Unknown, None, format!("nothing is known of {service} yet but its name"))
         }
-        (None, None) => (CauseKind::None, None, format!("nothing is known to be wrong with {service}")),
+        (None, None) => match (facts.wrong(), facts.burning.first()) {
+            (Some(wrong), _) => (CauseKind::Model, None, unexplained_answers(facts, wrong)),
+            (None, Some(missed)) => (
+                CauseKind::Unknown,
+                None,
+                format!(
+                    "{service} does not keep what it promises: {}; nothing that lies below it and nothing in its data says why",
+                    missed.sentence
+                ),
+            ),
+            (None, None) => (CauseKind::None, None, format!("nothing is known to be wrong with {service}")),
+        },
         (None, Some((entity, incident))) => {
-            let model_says = if model.state == Health::Ok {
-                "the model's answers are as expected"
-            } else {
-                "nothing is known of the model's answers"
+            let model_says = match model.state {
+                Health::Ok => "the model's answers are as expected",
+                Health::Degraded => "its answers are wrong too",
+                Health::Unknown => "nothing is known of the model's answers",
             };
-            (CauseKind::Infrastructure, entity, format!("{service} depends on what fails: {incident}; {model_says}"))
+            (
+                CauseKind::Infrastructure,
+                entity,
+                format!("{service} depends on what fails: {incident}; {model_says}{felt}"),
+            )
         }
         (Some(Drifting { report, .. }), None) => {
             // What the model is given has moved, or only what it says.
@@ -239,7 +295,11 @@ fn cause(facts: &Facts<'_>, model: &ModelAnswer, on_path: &[OnPath<'_>]) -> (Cau
             } else {
                 "its answers have moved while what it is given has not"
             };
-            (kind, None, format!("{service} has drifted: {what}; the infrastructure below it has no open incident"))
+            (
+                kind,
+                None,
+                format!("{service} has drifted: {what}; the infrastructure below it has no open incident{felt}"),
+            )
         }
         (Some(Drifting { standing, .. }), Some((entity, incident))) => {
             let opened = below.map(|found| found.incident.opened_at);
@@ -248,7 +308,11 @@ fn cause(facts: &Facts<'_>, model: &ModelAnswer, on_path: &[OnPath<'_>]) -> (Cau
             } else {
                 "since after the drift was seen"
             };
-            (CauseKind::Both, entity, format!("{service} has drifted, and below it there is, {first}, {incident}"))
+            (
+                CauseKind::Both,
+                entity,
+                format!("{service} has drifted, and below it there is, {first}, {incident}{felt}"),
+            )
         }
     }
 }

@@ -18,6 +18,7 @@ mod predictions;
 mod prometheus;
 mod senders;
 mod series;
+mod services;
 mod store;
 mod targets;
 mod verdict;
@@ -99,6 +100,7 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(guarded(Deploy, routes!(deployments::request)))
         .routes(guarded(Deploy, routes!(deployments::abort)))
         .routes(guarded(Read, routes!(verdict::all)))
+        .routes(guarded(Read, routes!(services::list)))
         .routes(guarded(Operate, routes!(store::flush)))
         .routes(guarded(Ingest, routes!(hooks::receive)))
         .routes(guarded(Ingest, routes!(alert_doors::posted)))

@@ -51,6 +51,8 @@ pub struct Config {
     pub plugins: BTreeMap<String, PluginConfig>,
     /// Relations that no collector can see, such as which hosts a UPS feeds.
     pub relation: Vec<tandem_aiops::RelationConfig>,
+    /// Services and what they promise to those who use them.
+    pub service: Vec<tandem_aiops::ServiceConfig>,
     /// Prometheus' rule files, and how they are evaluated.
     pub rules: tandem_aiops::rule::RulesConfig,
     /// Webhooks on incident open and resolve, by name.
@@ -81,6 +83,7 @@ impl Default for Config {
             forward: Vec::new(),
             plugins: BTreeMap::new(),
             relation: Vec::new(),
+            service: Vec::new(),
             rules: Default::default(),
             notify: BTreeMap::new(),
             aiops: Default::default(),
@@ -297,11 +300,23 @@ impl Config {
         for (index, relation) in self.relation.iter().enumerate() {
             relation.validate().map_err(|problem| (format!("relation.{index}"), problem))?;
         }
+        self.check_services()?;
         self.limits.validate()?;
         self.rules.validate().map_err(|problem| ("rules".into(), problem))?;
         self.aiops.validate().map_err(|problem| ("aiops".into(), problem))?;
         self.store.validate().map_err(|problem| ("store".into(), problem))?;
         self.mlops.validate().map_err(|problem| ("mlops".into(), problem))?;
+        Ok(())
+    }
+
+    fn check_services(&self) -> Result<(), (String, String)> {
+        for (index, service) in self.service.iter().enumerate() {
+            let at = |problem: String| (format!("service.{index}"), problem);
+            service.validate().map_err(at)?;
+            if self.service[..index].iter().any(|earlier| earlier.name == service.name) {
+                return Err(at(format!("{:?} is there twice; put its objectives together", service.name)));
+            }
+        }
         Ok(())
     }
 }

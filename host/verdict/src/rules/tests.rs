@@ -5,6 +5,7 @@ use tandem_domain::{
     alert::{AlertState, Fingerprint},
     drift::{ColumnDrift, Drift, Method},
     incident::{Cause, IncidentStatus},
+    objective::{Keeping, Objective},
     series::Labels,
 };
 
@@ -115,8 +116,32 @@ fn verdict(report: Option<&DriftReport>, failing: Option<&str>) -> Verdict {
     verdict_with(report, &[], Timestamp(200), &[incident], &alerts)
 }
 
+/// An objective that is not kept.
+fn missed(indicator: Indicator) -> ObjectiveStanding {
+    ObjectiveStanding {
+        service: "chat".into(),
+        objective: Objective { indicator, target: 0.99 },
+        at: Timestamp(200),
+        keeping: Keeping::Burning,
+        severity: Some(Severity::Critical),
+        since: Timestamp(90),
+        counted: Vec::new(),
+        sentence: "30 % of 100 went wrong".into(),
+    }
+}
+
 fn verdict_with(
     report: Option<&DriftReport>,
+    traffic: &[ServiceTraffic],
+    at: Timestamp,
+    incidents: &[Incident],
+    alerts: &BTreeMap<String, Alert>,
+) -> Verdict {
+    verdict_of((report, &[]), traffic, at, incidents, alerts)
+}
+
+fn verdict_of(
+    (report, burning): (Option<&DriftReport>, &[ObjectiveStanding]),
     traffic: &[ServiceTraffic],
     at: Timestamp,
     incidents: &[Incident],
@@ -129,6 +154,7 @@ fn verdict_with(
         at,
         traffic,
         drifting: drifting.as_ref(),
+        burning,
         paths: &paths,
         has_infrastructure: true,
         incidents,
@@ -160,6 +186,33 @@ fn drift_of_inputs_is_datas_and_of_answers_alone_the_models() {
     let both = verdict(Some(&inputs), Some("gpu:3"));
     assert_eq!(both.cause, CauseKind::Both);
     assert!(both.sentence.contains("since before"), "{}", both.sentence);
+}
+
+#[test]
+fn what_users_feel_is_no_fault_below_and_says_who_is_wrong_only_where_it_can() {
+    let (felt, mut alerts) = incident("service:chat");
+    alerts.values_mut().for_each(|alert| alert.source = OBJECTIVES.into());
+    let judged = |report: Option<&DriftReport>, indicator| {
+        let burning = [missed(indicator)];
+        verdict_of((report, &burning), &[], Timestamp(200), std::slice::from_ref(&felt), &alerts)
+    };
+    let slow = judged(None, Indicator::Latency { within_seconds: 0.3 });
+    assert_eq!((slow.infrastructure.state, slow.cause), (Health::Ok, CauseKind::Unknown));
+    assert!(slow.sentence.contains("30 % of 100 went wrong"), "{}", slow.sentence);
+    let wrong = judged(Some(&report(DriftState::Stable, &[])), Indicator::Quality);
+    assert_eq!(
+        (wrong.model.state, wrong.model.since, wrong.cause),
+        (Health::Degraded, Some(Timestamp(90)), CauseKind::Model)
+    );
+    assert!(wrong.sentence.contains("has not moved"), "{}", wrong.sentence);
+    let drifted = judged(Some(&report(DriftState::Drifted, &["age"])), Indicator::Quality);
+    assert_eq!((drifted.cause, drifted.model.since), (CauseKind::Data, Some(Timestamp(80))));
+    assert!(drifted.sentence.contains("users feel it"), "{}", drifted.sentence);
+    let (fault, alerts) = incident("gpu:3");
+    let burning = [missed(Indicator::Availability)];
+    let below = verdict_of((None, &burning), &[], Timestamp(200), &[fault], &alerts);
+    assert_eq!((below.cause, below.cause_entity), (CauseKind::Infrastructure, Some(id("gpu:3"))));
+    assert!(below.sentence.contains("users feel it"), "{}", below.sentence);
 }
 
 #[test]
