@@ -14,6 +14,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tandem_aiops::{Chain, ChainConfig, Ports};
 use tandem_api::{Access, ApiState, ExportPlaces, IngestBudget, Readiness, ServingMetrics};
 use tandem_domain::{
+    Timestamp,
     http::HttpClient,
     ports::{Collectors, PluginCatalogue},
     time::Clock,
@@ -30,6 +31,8 @@ use tokio::net::TcpListener;
 
 /// How often the store is maintained.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(5);
+/// How often verdicts are looked at for the sake of their history.
+const REMEMBER_EVERY: Duration = Duration::from_secs(5);
 /// Plugin instances that may live at once; wasmtime's pool is sized by it.
 const MAX_PLUGIN_INSTANCES: u32 = 256;
 
@@ -189,6 +192,7 @@ impl Server {
         let mlops_metrics = mlops.metrics();
         tasks.start("mlops", mlops.run(stop.clone()));
         tasks.start("listeners", listeners.run(stop.clone()));
+        tasks.start("verdict", remember(store.clone(), clock.clone(), stop.clone()));
         tasks.start("maintain", maintain(store.clone(), logs, clock.clone(), stop.clone()));
 
         let (readiness, serving) = (Arc::new(Readiness::default()), Arc::new(ServingMetrics::default()));
@@ -292,6 +296,28 @@ fn local_collections(runtime: &Runtime) -> Vec<CollectConfig> {
     };
     let live = runtime.collectors().into_iter().map(|plugin| plugin.name);
     live.filter(|name| reads_files(name)).map(CollectConfig::this_machine).collect()
+}
+
+/// Keeps what the verdicts say whenever they say something new.
+async fn remember(store: Store, clock: Arc<dyn Clock>, mut stop: tokio::sync::watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(REMEMBER_EVERY) => {}
+        }
+        if let Err(error) = remembered(&store, clock.now()).await {
+            tracing::error!("verdicts could not be kept and will be tried again: {error:#}");
+        }
+    }
+}
+
+async fn remembered(store: &Store, now: Timestamp) -> anyhow::Result<usize> {
+    let reading = store.clone();
+    let verdicts = tokio::task::spawn_blocking(move || {
+        let read = reading.read()?;
+        Ok::<_, anyhow::Error>(tandem_verdict::verdicts(&read, None, now)?)
+    });
+    Ok(tandem_verdict::keep(store, verdicts.await??).await?)
 }
 
 async fn maintain(

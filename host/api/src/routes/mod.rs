@@ -100,6 +100,7 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(guarded(Deploy, routes!(deployments::request)))
         .routes(guarded(Deploy, routes!(deployments::abort)))
         .routes(guarded(Read, routes!(verdict::all)))
+        .routes(guarded(Read, routes!(verdict::history)))
         .routes(guarded(Read, routes!(services::list)))
         .routes(guarded(Operate, routes!(store::flush)))
         .routes(guarded(Ingest, routes!(hooks::receive)))

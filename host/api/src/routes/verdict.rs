@@ -2,6 +2,7 @@
 
 use crate::{
     error::{ApiError, ErrorBody},
+    paging::{self, Page, PageQuery},
     state::ApiState,
     time,
 };
@@ -93,19 +94,46 @@ pub(crate) fn verdicts_now(read: &ReadTx, at: Timestamp) -> Result<Vec<Verdict>,
 pub(crate) struct VerdictQuery {
     /// Only this service.
     service: Option<String>,
+    /// As it was said at this moment, RFC 3339 or Unix seconds; now when absent.
+    at: Option<String>,
 }
 
-/// The verdict of every service, or of one.
+/// Of which service, and how far back.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct HistoryQuery {
+    /// The service.
+    service: String,
+}
+
+fn moment(text: &str) -> Result<Timestamp, ApiError> {
+    let hint = "give RFC 3339, such as 2026-11-24T15:00:00Z, or Unix seconds";
+    time::read(text).ok_or_else(|| ApiError::bad_request(format!("at = {text:?} is no moment"), hint))
+}
+
+/// What was said at a moment.
+fn said(read: &ReadTx, service: Option<&str>, at: Timestamp) -> Result<Vec<Verdict>, ApiError> {
+    Ok(match service {
+        Some(service) => tandem_verdict::as_of(read, service, at)?.into_iter().collect(),
+        None => tandem_verdict::all_as_of(read, at)?,
+    })
+}
+
+/// The verdict of every service, or of one: of now, or as it was said at a moment, with when it was first said.
 #[utoipa::path(get, path = "/api/v1/verdict", tag = "verdict", params(VerdictQuery),
     responses((status = OK, body = Vec<VerdictView>), (status = NOT_FOUND, body = ErrorBody)))]
 pub(crate) async fn all(
     State(state): State<ApiState>,
     Query(query): Query<VerdictQuery>,
 ) -> Result<Json<Vec<VerdictView>>, ApiError> {
+    let past = query.at.as_deref().map(moment).transpose()?;
     let at = state.clock.now();
     let service = query.service.clone();
     let found = tokio::task::spawn_blocking(move || {
         let read = state.store.read()?;
+        if let Some(past) = past.filter(|past| *past < at) {
+            return said(&read, service.as_deref(), past);
+        }
         tandem_verdict::verdicts(&read, service.as_deref(), at).map_err(|error| ApiError::internal(error.to_string()))
     })
     .await
@@ -114,4 +142,26 @@ pub(crate) async fn all(
         Some(service) if found.is_empty() => Err(ApiError::not_found("service", service, "/api/v1/verdict")),
         _ => Ok(Json(found.into_iter().map(VerdictView::from).collect())),
     }
+}
+
+/// What was said of a service, newest first: each verdict that differed from the one before it.
+#[utoipa::path(get, path = "/api/v1/verdict/history", tag = "verdict", params(HistoryQuery, PageQuery),
+    responses((status = OK, body = Page<VerdictView>), (status = BAD_REQUEST, body = ErrorBody)))]
+pub(crate) async fn history(
+    State(state): State<ApiState>,
+    Query(query): Query<HistoryQuery>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<VerdictView>>, ApiError> {
+    page.number()?;
+    let read = state.store.read()?;
+    let page = paging::fill(
+        &page,
+        |before, limit| {
+            let before = before.and_then(|text| text.parse().ok()).map_or(Timestamp::MAX, Timestamp);
+            Ok(tandem_verdict::before(&read, &query.service, before, limit)?)
+        },
+        |verdict| verdict.at.0.to_string(),
+        |verdict| Some(verdict.into()),
+    )?;
+    Ok(Json(page))
 }
