@@ -146,7 +146,7 @@ fn every_plugin_has_its_furniture() {
                 broken.push(format!("plugins/{name} has no {file}"));
             }
         }
-        let kinds = ["collector-", "detector-", "correlator-", "drift-", "target-"];
+        let kinds = ["collector-", "detector-", "correlator-", "root-cause-", "drift-", "target-"];
         if !kinds.iter().any(|kind| name.starts_with(kind)) {
             broken.push(format!("plugins/{name} does not begin with its kind"));
         }

@@ -2,6 +2,7 @@
 //! network. Nothing here does IO, reads a clock, or knows a foreign library beyond serde and thiserror.
 
 pub mod alert;
+pub mod cause;
 pub mod collected;
 pub mod deletion;
 pub mod deployment;

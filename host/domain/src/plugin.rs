@@ -13,6 +13,8 @@ pub enum PluginKind {
     Detector,
     /// Puts alerts together and ranks causes.
     Correlator,
+    /// Says why something went wrong.
+    RootCause,
     /// Measures drift.
     DriftMetric,
     /// Puts models into service.
@@ -26,6 +28,7 @@ impl PluginKind {
             PluginKind::Collector => "collector",
             PluginKind::Detector => "detector",
             PluginKind::Correlator => "correlator",
+            PluginKind::RootCause => "root-cause",
             PluginKind::DriftMetric => "drift-metric",
             PluginKind::DeploymentTarget => "deployment-target",
         }

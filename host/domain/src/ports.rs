@@ -3,6 +3,7 @@
 
 use crate::{
     Failure, Timestamp,
+    cause::{Case, Ranking},
     deployment::{Revision, TargetAbilities, TargetObservation},
     drift::{Chunk, ColumnDescription, Drift},
     entity::EntityId,
@@ -224,6 +225,14 @@ pub trait CorrelatorSession: Send {
     ) -> BoxFuture<'a, Result<Vec<Grouping>, Failure>>;
     /// Its state.
     fn snapshot<'a>(&'a mut self) -> BoxFuture<'a, Result<Vec<u8>, Failure>>;
+}
+
+/// Those that rank root causes. The same case gets the same answer: nothing is kept from call to call.
+pub trait RootCauses: Send + Sync {
+    /// The live ones.
+    fn root_causes(&self) -> Vec<LivePlugin>;
+    /// Ranks the suspects of a case.
+    fn rank<'a>(&'a self, plugin: &'a str, case: &'a Case) -> BoxFuture<'a, Result<Ranking, Failure>>;
 }
 
 /// Drift metrics.

@@ -94,6 +94,16 @@ pub(crate) mod correlator {
     });
 }
 
+/// Those that rank root causes.
+pub(crate) mod root_cause {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "package tandem:host; world root-cause-view { export tandem:plugin/root-cause@1.0.0; }",
+        world: "tandem:host/root-cause-view",
+        with: { "tandem:plugin/types@1.0.0": crate::bindings::shared::tandem::plugin::types },
+    });
+}
+
 /// Drift metrics.
 pub(crate) mod drift {
     wasmtime::component::bindgen!({

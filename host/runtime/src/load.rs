@@ -9,6 +9,7 @@ use crate::{
         detector::DetectorViewPre,
         drift::DriftViewPre,
         mapper::MapperViewPre,
+        root_cause::RootCauseViewPre,
         target::TargetViewPre,
     },
     convert::{Check, about},
@@ -274,6 +275,9 @@ impl Loading<'_> {
             PluginKind::Correlator => {
                 Prepared::Correlator(CorrelatorViewPre::new(pure).map_err(|error| self.has_not(&error))?)
             }
+            PluginKind::RootCause => {
+                Prepared::RootCause(RootCauseViewPre::new(pure).map_err(|error| self.has_not(&error))?)
+            }
             PluginKind::DriftMetric => {
                 Prepared::DriftMetric(DriftViewPre::new(pure).map_err(|error| self.has_not(&error))?)
             }
@@ -289,6 +293,7 @@ impl Loading<'_> {
             PluginKind::Collector => kinds::mapper::self_check(self.core, plugin),
             PluginKind::Detector => kinds::detector::self_check(self.core, plugin),
             PluginKind::Correlator => kinds::correlator::self_check(self.core, plugin),
+            PluginKind::RootCause => kinds::root_cause::self_check(self.core, plugin),
             // Both take their configuration with each call, beside data that a check does not have.
             PluginKind::DriftMetric | PluginKind::DeploymentTarget => Ok(()),
         }

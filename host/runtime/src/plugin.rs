@@ -1,7 +1,7 @@
 //! One loaded version of a plugin, and the place that keeps its name over versions, breaks and swaps.
 
 use crate::{
-    bindings::{collector, correlator, detector, drift, mapper, target},
+    bindings::{collector, correlator, detector, drift, mapper, root_cause, target},
     grants::OperatorGrants,
     imports::{HostState, PluginContext},
     instance::{Identity, Instance},
@@ -34,6 +34,8 @@ pub(crate) enum Prepared {
     Detector(detector::DetectorViewPre<HostState>),
     /// A correlator.
     Correlator(correlator::CorrelatorViewPre<HostState>),
+    /// One that ranks root causes.
+    RootCause(root_cause::RootCauseViewPre<HostState>),
     /// A drift metric.
     DriftMetric(drift::DriftViewPre<HostState>),
     /// A deployment target.

@@ -169,15 +169,17 @@ pub(crate) fn interfaces_of(kind: PluginKind) -> (&'static [&'static str], &'sta
         PluginKind::Collector => (&["mapper", "collector"], &["log", "files"]),
         PluginKind::Detector => (&["detector"], &["log", "assets"]),
         PluginKind::Correlator => (&["correlator"], &["log", "query"]),
+        PluginKind::RootCause => (&["root-cause"], &["log", "assets"]),
         PluginKind::DriftMetric => (&["drift-metric"], &["log", "assets"]),
         PluginKind::DeploymentTarget => (&["deployment-target"], &["log"]),
     }
 }
 
-const ALL_KINDS: [PluginKind; 5] = [
+const ALL_KINDS: [PluginKind; 6] = [
     PluginKind::Collector,
     PluginKind::Detector,
     PluginKind::Correlator,
+    PluginKind::RootCause,
     PluginKind::DriftMetric,
     PluginKind::DeploymentTarget,
 ];

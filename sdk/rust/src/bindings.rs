@@ -123,6 +123,26 @@ pub mod correlator {
     });
 }
 
+/// What a plugin that ranks root causes exports.
+pub mod root_cause {
+    wit_bindgen::generate!({
+        inline: r#"
+            package tandem:sdk-root-cause;
+            world sdk-root-cause {
+                export tandem:plugin/root-cause@1.0.0;
+            }
+        "#,
+        path: "../../wit",
+        world: "tandem:sdk-root-cause/sdk-root-cause",
+        pub_export_macro: true,
+        export_macro_name: "export_root_cause",
+        additional_derives: [PartialEq],
+        with: {
+            "tandem:plugin/types@1.0.0": crate::bindings::imports::tandem::plugin::types,
+        },
+    });
+}
+
 /// What a drift metric exports.
 pub mod drift_metric {
     wit_bindgen::generate!({

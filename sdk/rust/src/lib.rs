@@ -54,6 +54,7 @@ pub mod machine;
 pub mod mapping;
 pub mod page;
 mod panic;
+pub mod root_cause;
 pub mod sampling;
 pub mod target;
 #[cfg(not(target_arch = "wasm32"))]

@@ -9,6 +9,7 @@ mod correlator;
 mod detector;
 mod drift;
 mod mapper;
+mod root_cause;
 mod target;
 
 use std::{
@@ -89,6 +90,7 @@ fn check_description(status: &PluginStatus, file: &str) {
         PluginKind::Collector => "collector-",
         PluginKind::Detector => "detector-",
         PluginKind::Correlator => "correlator-",
+        PluginKind::RootCause => "root-cause-",
         PluginKind::DriftMetric => "drift-",
         PluginKind::DeploymentTarget => "target-",
     };

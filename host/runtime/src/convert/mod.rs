@@ -2,6 +2,7 @@
 //! here, and a breach names plugin, function and field. What goes to guests is ours and is only rewritten.
 
 pub(crate) mod about;
+pub(crate) mod cause;
 pub(crate) mod collection;
 pub(crate) mod correlation;
 pub(crate) mod detection;

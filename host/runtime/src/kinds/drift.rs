@@ -81,20 +81,8 @@ impl Run {
 
     /// Runs it and tells the supervisor how it went.
     fn told<T>(self, run: impl FnOnce(&Run) -> Result<T, CallError>) -> Result<T, Failure> {
-        match run(&self) {
-            Ok(answer) => {
-                self.slot.went_well(self.core.now());
-                Ok(answer)
-            }
-            Err(CallError::Answered(failure)) => {
-                self.slot.note_failure(&failure);
-                Err(failure)
-            }
-            Err(CallError::Broke(failure)) => {
-                self.slot.broke(&self.plugin, &failure, self.core.now(), self.core.chance(), false);
-                Err(failure)
-            }
-        }
+        let outcome = run(&self);
+        super::told(&self.core, &self.slot, &self.plugin, outcome)
     }
 
     fn start(&self) -> Result<Instance<DriftView>, CallError> {

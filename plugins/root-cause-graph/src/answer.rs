@@ -1,0 +1,156 @@
+//! From blame to the answer: order, score, kind, evidence, confidence.
+
+use crate::{
+    blame::{self, Blame},
+    certain::{self, Known},
+    config::Config,
+    family::Family,
+    heat::{self, Heat},
+    onset, telling,
+};
+use tandem_sdk::{
+    root_cause::{Case, Cause, CauseKind, Evidence, Ranking},
+    types::Timestamp,
+};
+
+/// Signals told of one cause.
+const MAX_SIGNALS: usize = 8;
+/// A sign below this says nothing.
+const MIN_TOLD: f64 = 1.0;
+/// Excess of evidence that makes half of the certainty: as many times over what is hot.
+const HALF_CERTAIN: f64 = 3.0;
+/// What a suspect that suffers from the cause adds to the excess, and how many are counted.
+const PER_SUFFERING: f64 = 1.0;
+const MAX_SUFFERING: usize = 3;
+/// What is left of the confidence in a cause that is named for want of another.
+const ONLY_SUFFERS: f64 = 0.5;
+/// Kinds of suspects that are data rather than machines.
+const DATA_KINDS: [&str; 5] = ["feature", "dataset", "data-source", "pipeline", "table"];
+/// Names under which a model's own outputs drift.
+const OUTPUTS: [&str; 5] = ["prediction", "predictions", "score", "output", "label"];
+
+/// Ranks the suspects of a case.
+pub(crate) fn rank(config: &Config, case: &Case) -> Ranking {
+    let Some(onset) = case.onset.or_else(|| onset::find(case)).or_else(|| known_onset(case)) else {
+        return Ranking {
+            onset: None,
+            confident: false,
+            confidence: 0.0,
+            causes: Vec::new(),
+            doubt: "No signal left its course, and no fault, change or drift is known: there is no onset to explain."
+                .into(),
+        };
+    };
+    let heats = heat::measure(case, onset);
+    let known = certain::gather(case, onset, config);
+    let blame = blame::assign(case, &heats, &known);
+    let total: f64 = blame.share.iter().sum();
+    let mut order: Vec<u32> = (0..heats.len() as u32).filter(|s| blame.share[*s as usize] > 0.0).collect();
+    order.sort_by(|a, b| blame.share[*b as usize].total_cmp(&blame.share[*a as usize]).then(a.cmp(b)));
+    let share = |place: usize| order.get(place).map_or(0.0, |suspect| blame.share[*suspect as usize]);
+    let margin = if order.is_empty() { 0.0 } else { share(0) / (share(0) + share(1)) };
+    let only_suffers = order.first().is_some_and(|first| only_suffers(case, *first, &blame, &known));
+    let certainty = if only_suffers { ONLY_SUFFERS } else { 1.0 };
+    let confidence = order.first().map_or(0.0, |first| certainty * confidence(*first, margin, &blame, &heats));
+    let confident = confidence >= config.confidence_floor && !only_suffers && !order.is_empty();
+    let doubt = match order.first() {
+        _ if confident => String::new(),
+        Some(first) if only_suffers => telling::unexplained(case, *first),
+        _ => telling::doubt(case, &blame, &order, margin),
+    };
+    let told = order.iter().take(config.max_causes as usize);
+    let causes = told.map(|suspect| {
+        let at = *suspect as usize;
+        let of = (&heats[at], &known[at]);
+        cause(case, *suspect, onset, of, &blame, &heats, (blame.share[at] / total).clamp(0.0, 1.0))
+    });
+    Ranking { onset: Some(onset), confident, confidence, causes: causes.collect(), doubt }
+}
+
+/// Whether the first cause is one that was asked about and shows no more than what it was asked about for: its users' trouble.
+/// Then nothing below explains it, and it is named for want of another.
+fn only_suffers(case: &Case, first: u32, blame: &Blame, known: &[Known]) -> bool {
+    let (hot, known) = (&blame.hot[first as usize], &known[first as usize]);
+    let inside = Family::Inside.index();
+    case.asked.contains(&first)
+        && hot[inside] < blame::HOT[inside]
+        && known.changes.is_empty()
+        && known.drifted.is_empty()
+}
+
+/// Where no signal tells it, the first thing that is known to have gone wrong.
+fn known_onset(case: &Case) -> Option<Timestamp> {
+    let faults = case.faults.iter().map(|fault| fault.started_at);
+    let drifted = case.drifted.iter().filter(|drifted| drifted.value >= 1.0).map(|drifted| drifted.at);
+    faults.chain(drifted).min()
+}
+
+/// How far out the evidence is, times how clearly the first stands out. The evidence is the heat of the cause and, where it
+/// explains hotter trouble, the mean of both: a change is no heat by itself, and speaks all the louder the plainer the trouble.
+fn confidence(first: u32, margin: f64, blame: &Blame, heats: &[Heat]) -> f64 {
+    let suffering = blame.suffering(first, heats);
+    let own = blame.heat_of(first as usize);
+    let worst = suffering.iter().map(|suspect| blame.heat_of(*suspect as usize)).fold(own, f64::max);
+    let counted = suffering.len().min(MAX_SUFFERING) as f64;
+    let excess = ((own * worst).sqrt() - 1.0).max(0.0) + PER_SUFFERING * counted;
+    let strength = excess / (excess + HALF_CERTAIN);
+    (strength * (2.0 * margin - 1.0).max(0.0).sqrt()).clamp(0.0, 1.0)
+}
+
+fn cause(
+    case: &Case,
+    suspect: u32,
+    onset: Timestamp,
+    (heat, known): (&Heat, &Known),
+    blame: &Blame,
+    heats: &[Heat],
+    score: f64,
+) -> Cause {
+    let path = blame.path(suspect, &case.asked, heats);
+    let suffering = blame.suffering(suspect, heats).len();
+    let told = heat.signs.iter().filter(|sign| sign.score >= MIN_TOLD).take(MAX_SIGNALS);
+    Cause {
+        suspect,
+        score,
+        kind: kind(case, suspect, known),
+        signals: told
+            .map(|sign| Evidence { signal: sign.signal, score: sign.distance, direction: sign.direction })
+            .collect(),
+        sentence: telling::cause(case, suspect, onset, (heat, known), &path, suffering),
+        changes: known.changes.clone(),
+        faults: known.faults.clone(),
+        drifted: known.drifted.clone(),
+        path,
+    }
+}
+
+/// Where the cause lies. A model's version cannot move what the model is fed with, so features that drifted speak for the
+/// data even where a version changed; a change of anything that answers for a model speaks for the model.
+fn kind(case: &Case, suspect: u32, known: &Known) -> Option<CauseKind> {
+    let kind = case.suspects[suspect as usize].kind.as_str();
+    if DATA_KINDS.contains(&kind) {
+        return Some(CauseKind::Data);
+    }
+    let serving = certain::serves(kind) || kind == "replica" || kind == "model-version";
+    if !serving {
+        return (!kind.is_empty()).then_some(CauseKind::Infrastructure);
+    }
+    let output = |drifted: &&u32| {
+        let column = case.drifted[**drifted as usize].column.to_ascii_lowercase();
+        OUTPUTS.contains(&column.as_str())
+    };
+    let outputs = known.drifted.iter().filter(output).count();
+    if known.drifted.len() > outputs {
+        return Some(CauseKind::Data);
+    }
+    if !known.changes.is_empty() || outputs > 0 || kind == "model-version" {
+        return Some(CauseKind::Model);
+    }
+    known
+        .heat
+        .iter()
+        .all(|heat| *heat == 0.0)
+        .then_some(())
+        .map(|()| CauseKind::Infrastructure)
+        .filter(|_| kind == "replica")
+}

@@ -1,0 +1,159 @@
+//! How hot each suspect is: its signals after the onset, family by family, against its own past and its peers.
+
+use crate::{
+    deviation::{Deviation, sorted},
+    family::{self, Family},
+};
+use std::collections::BTreeMap;
+use tandem_sdk::{
+    root_cause::{Case, Column, Direction, columns},
+    types::Timestamp,
+};
+
+/// Peers from which on a group says what is common to all.
+const MIN_PEERS: usize = 3;
+/// What is left of a deviation that all peers share: it is load, or the fault of something behind all of them.
+const SHARED_LEFT: f64 = 0.25;
+
+/// A signal that left its course.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Sign {
+    /// Its number in the case.
+    pub(crate) signal: u32,
+    pub(crate) suspect: u32,
+    /// Which frame it stands in: profiles of one frame can be laid over each other.
+    frame: u32,
+    pub(crate) family: Family,
+    pub(crate) direction: Direction,
+    /// How far, weighed by whether its direction hurts and by what its peers did.
+    pub(crate) score: f64,
+    /// How far, as measured.
+    pub(crate) distance: f64,
+    /// How far in the middle of the time after the onset, in the same direction; 0 or more.
+    pub(crate) standing: f64,
+    profile: Vec<f64>,
+}
+
+impl Sign {
+    /// Whether two signs rose at the same moments: 1 where they did, 0 where they had nothing in common, 1 where the moments
+    /// cannot be laid over each other.
+    pub(crate) fn likeness(&self, other: &Sign) -> f64 {
+        if self.frame != other.frame {
+            return 1.0;
+        }
+        let out = |sign: &Sign, i: usize| {
+            let distance = sign.profile[i];
+            match sign.direction {
+                Direction::Up => distance.max(0.0),
+                Direction::Down => (-distance).max(0.0),
+            }
+            .sqrt()
+        };
+        let (mut both, mut own, mut others) = (0.0, 0.0, 0.0);
+        for i in 0..self.profile.len().min(other.profile.len()) {
+            let (a, b) = (out(self, i), out(other, i));
+            both += a * b;
+            own += a * a;
+            others += b * b;
+        }
+        if own == 0.0 || others == 0.0 { 0.0 } else { both / (own * others).sqrt() }
+    }
+}
+
+/// A suspect as its signals show it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Heat {
+    /// All its signs, strongest first.
+    pub(crate) signs: Vec<Sign>,
+    /// Whether any signal of it could be measured at all.
+    pub(crate) observed: bool,
+    /// The strongest score of each family, by its index.
+    pub(crate) by_family: [f64; 4],
+}
+
+impl Heat {
+    /// The strongest sign of a family.
+    pub(crate) fn sign(&self, family: Family) -> Option<&Sign> {
+        self.signs.iter().find(|sign| sign.family == family)
+    }
+}
+
+fn sign_of(column: &Column<'_>, frame: u32, onset: Timestamp) -> Option<Sign> {
+    let cut = column.at.partition_point(|at| *at < onset);
+    let deviation = Deviation::of(&column.value[..cut], &column.value[cut..])?;
+    let reading = family::read(&column.signal.name, column.signal.class);
+    let (up, down) = (deviation.up * reading.up, deviation.down * reading.down);
+    let (direction, score, distance, standing) = if up >= down {
+        (Direction::Up, up, deviation.up, deviation.standing.max(0.0))
+    } else {
+        (Direction::Down, down, deviation.down, (-deviation.standing).max(0.0))
+    };
+    Some(Sign {
+        signal: column.number,
+        suspect: column.signal.suspect,
+        frame,
+        family: reading.family,
+        direction,
+        score,
+        distance,
+        standing,
+        profile: deviation.profile,
+    })
+}
+
+/// The heat of every suspect.
+pub(crate) fn measure(case: &Case, onset: Timestamp) -> Vec<Heat> {
+    let frames = case.frames.iter().enumerate().flat_map(|(f, frame)| frame.signals.iter().map(move |_| f as u32));
+    let mut heats = vec![Heat::default(); case.suspects.len()];
+    for (column, frame) in columns(case).zip(frames) {
+        if let Some(sign) = sign_of(&column, frame, onset) {
+            let heat = &mut heats[column.signal.suspect as usize];
+            heat.observed = true;
+            heat.signs.push(sign);
+        }
+    }
+    compare_with_peers(case, &mut heats);
+    for heat in &mut heats {
+        heat.signs.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.signal.cmp(&b.signal)));
+        for family in Family::ALL {
+            heat.by_family[family.index()] = heat.sign(family).map_or(0.0, |sign| sign.score);
+        }
+    }
+    heats
+}
+
+/// A deviation that the peers have too is taken down to what sets this one apart.
+fn compare_with_peers(case: &Case, heats: &mut [Heat]) {
+    let names: Vec<&str> = columns(case).map(|column| column.signal.name.as_str()).collect();
+    for group in case.peers.iter().filter(|group| group.suspects.len() >= MIN_PEERS) {
+        let mut by_name: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        for sign in group.suspects.iter().flat_map(|suspect| &heats[*suspect as usize].signs) {
+            by_name.entry(names[sign.signal as usize]).or_default().push(signed(sign));
+        }
+        let shared: BTreeMap<&str, f64> = by_name
+            .into_iter()
+            .filter(|(_, all)| all.len() >= MIN_PEERS)
+            .map(|(name, all)| {
+                let all = sorted(all.into_iter());
+                (name, all[all.len() / 2])
+            })
+            .collect();
+        for suspect in &group.suspects {
+            for sign in &mut heats[*suspect as usize].signs {
+                let Some(common) = shared.get(names[sign.signal as usize]) else { continue };
+                let own = signed(sign);
+                if own != 0.0 {
+                    // What is common in the same direction explains that share of it.
+                    sign.score *= 1.0 - (1.0 - SHARED_LEFT) * (common / own).clamp(0.0, 1.0);
+                }
+            }
+        }
+    }
+}
+
+fn signed(sign: &Sign) -> f64 {
+    match sign.direction {
+        Direction::Up => sign.distance,
+        Direction::Down => -sign.distance,
+    }
+}
