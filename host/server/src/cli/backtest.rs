@@ -84,7 +84,7 @@ fn read(path: &Path) -> anyhow::Result<Vec<Row>> {
         let record = record?;
         let line = number + 2;
         let (time, text) = (record.get(timestamp).unwrap_or_default(), record.get(value).unwrap_or_default().trim());
-        let at = moment(time).with_context(|| format!("{}:{line}: {time:?} is no moment", path.display()))?;
+        let at = offline::moment(time).with_context(|| format!("{}:{line}: {time:?} is no moment", path.display()))?;
         let value = if text.is_empty() {
             f64::NAN
         } else {
@@ -93,17 +93,6 @@ fn read(path: &Path) -> anyhow::Result<Vec<Row>> {
         rows.push(Row { timestamp: time.to_owned(), text: text.to_owned(), at, value });
     }
     Ok(rows)
-}
-
-/// RFC 3339, `2014-04-01 00:00:00` as UTC, or Unix seconds.
-fn moment(text: &str) -> Option<Timestamp> {
-    let text = text.trim();
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Some(Timestamp((seconds * 1000.0).round() as i64));
-    }
-    let as_utc = || format!("{text}Z").parse::<jiff::Timestamp>().ok();
-    let moment = text.parse::<jiff::Timestamp>().ok().or_else(as_utc)?;
-    Some(Timestamp(moment.as_millisecond()))
 }
 
 struct Answer {

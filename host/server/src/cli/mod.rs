@@ -1,13 +1,15 @@
-//! The command line: `serve`, `check`, `doctor`, `plugin`, `rules`, `backtest`, `drift`, `export`. Exit codes: 0 done, 1 failed, 2 used
+//! The command line: `serve`, `check`, `doctor`, `plugin`, `rules`, `backtest`, `rca`, `drift`, `export`. Exit codes: 0 done, 1 failed, 2 used
 //! wrongly.
 
 mod backtest;
+mod case_file;
 mod check;
 mod doctor;
 mod drift;
 mod export;
 mod offline;
 mod plugin;
+mod rca;
 mod rules;
 mod serve;
 mod table;
@@ -39,6 +41,8 @@ enum Command {
     Rules(rules::Rules),
     /// Runs a detector over files, as it would have run live.
     Backtest(backtest::Backtest),
+    /// Ranks root causes from files.
+    Rca(rca::Rca),
     /// Compares two samples with the drift metrics.
     Drift(drift::DriftCommand),
     /// Writes samples as Parquet.
@@ -84,6 +88,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Plugin(plugin) => plugin.run().await,
         Command::Rules(rules) => rules.run(),
         Command::Backtest(backtest) => backtest.run().await,
+        Command::Rca(rca) => rca.run().await,
         Command::Drift(drift) => drift.run().await,
         Command::Export(export) => export.run().await,
     }

@@ -4,7 +4,7 @@ use crate::{SystemClock, bundled};
 use anyhow::{Context, bail};
 use std::{path::Path, sync::Arc};
 use tandem_domain::{
-    Failure, FailureCode,
+    Failure, FailureCode, Timestamp,
     http::{HttpClient, HttpGrant, HttpRequest, HttpResponse},
     plugin::PluginStatus,
     ports::{BoxFuture, PluginCatalogue},
@@ -59,6 +59,17 @@ pub(super) async fn load(runtime: &Runtime, name_or_file: &str, config: serde_js
     let stem = Path::new(name_or_file).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let settings = PluginSettings { config, ..PluginSettings::default() };
     runtime.load_bytes(&stem, &origin, bytes, settings).await.map_err(|failure| anyhow::anyhow!("{failure}"))
+}
+
+/// RFC 3339, `2014-04-01 00:00:00` as UTC, or Unix seconds.
+pub(super) fn moment(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Some(Timestamp((seconds * 1000.0).round() as i64));
+    }
+    let as_utc = || format!("{text}Z").parse::<jiff::Timestamp>().ok();
+    let moment = text.parse::<jiff::Timestamp>().ok().or_else(as_utc)?;
+    Some(Timestamp(moment.as_millisecond()))
 }
 
 /// The status of a plugin that was just loaded, or failed to.
