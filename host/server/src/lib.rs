@@ -8,9 +8,11 @@ pub mod descriptors;
 mod forwards;
 mod grants;
 mod metrics;
+mod rooms;
 pub mod rules;
 mod running;
 mod serve;
 
 pub use clock::SystemClock;
+pub use rooms::{Rooms, Settled};
 pub use serve::{Server, ServerOptions, StartError};

@@ -7,6 +7,7 @@ use crate::{
     forwards::forwards,
     grants,
     metrics::OwnMetrics,
+    rooms::Rooms,
     rules::{BadRuleFile, Reloaded, RuleFiles},
     running::Tasks,
 };
@@ -106,6 +107,21 @@ impl Server {
     /// # Errors
     /// Says what is wrong and what to do; nothing is left running.
     pub async fn start(options: ServerOptions) -> Result<Self, StartError> {
+        let (mut server, rooms) = Self::wire(options).await?;
+        rooms.start(&mut server.tasks);
+        Ok(server)
+    }
+
+    /// Starts everything but the rooms, which are given to the caller to be stepped by hand: for playing with a clock that
+    /// does not go by itself.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_by_hand(options: ServerOptions) -> Result<(Self, Rooms), StartError> {
+        Self::wire(options).await
+    }
+
+    async fn wire(options: ServerOptions) -> Result<(Self, Rooms), StartError> {
         let ServerOptions { config, store, components, clock } = options;
         // The address first: what is taken is known before anything is opened.
         let listener = TcpListener::bind(config.listen)
@@ -179,7 +195,6 @@ impl Server {
             },
         );
         let aiops_metrics = aiops.metrics();
-        tasks.start("aiops", aiops.run(clock.clone(), stop.clone()));
         let mlops = Mlops::new(
             MlopsPorts {
                 store: store.clone(),
@@ -190,7 +205,7 @@ impl Server {
             &config.mlops,
         );
         let mlops_metrics = mlops.metrics();
-        tasks.start("mlops", mlops.run(stop.clone()));
+        let rooms = Rooms::new(aiops, mlops, store.clone(), clock.clone());
         tasks.start("listeners", listeners.run(stop.clone()));
         tasks.start("verdict", remember(store.clone(), clock.clone(), stop.clone()));
         tasks.start("maintain", maintain(store.clone(), logs, clock.clone(), stop.clone()));
@@ -231,7 +246,7 @@ impl Server {
         let router = tandem_api::router(state, Access::for_listener(address));
         tasks.start("api", tandem_api::serve(listener, router, descriptors::connections(), serving, stop));
         readiness.set(true);
-        Ok(Self { address, listening, tasks, store, runtime, rules, _plugins: plugins })
+        Ok((Self { address, listening, tasks, store, runtime, rules, _plugins: plugins }, rooms))
     }
 
     /// Where it listens.

@@ -11,6 +11,7 @@ mod peers;
 mod queries;
 mod scraping;
 mod server;
+mod stories;
 mod timing;
 
 use clap::{Parser, Subcommand};
@@ -43,6 +44,8 @@ enum Command {
     Queries(queries::Queries),
     /// The binary scrapes many targets of many series, which this program shows.
     Scraping(scraping::Scraping),
+    /// Plays stories against the whole server and says how often its verdict is right.
+    Stories(stories::Stories),
     /// A store of many gigabytes: how long it takes to open after it was closed and after a kill.
     Bigfile(bigfile::Bigfile),
     #[command(hide = true)]
@@ -103,6 +106,7 @@ async fn main() {
             ingest.run(folder.path()).await;
         }
         Some(Command::Scraping(scraping)) => scraping.run(folder_on_disk().path()).await,
+        Some(Command::Stories(stories)) => stories.run(folder_on_disk().path()).await,
         Some(Command::Bigfile(bigfile)) => bigfile.run(folder_on_disk().path()),
         Some(Command::Queries(queries)) => queries.run(folder_on_disk().path()).await,
     }

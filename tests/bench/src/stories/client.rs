@@ -1,0 +1,163 @@
+//! What a user can do and see: the doors and the API over HTTP.
+
+use super::Funnel;
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use tandem_story::Deployment;
+
+/// How long an answer may take: a step's body is small.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// Candidates of a cause that are looked at.
+const CANDIDATES: usize = 3;
+
+/// What a verdict says of one service.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Said {
+    pub kind: String,
+    /// Whether it stands by it; a verdict that says nothing of its confidence does.
+    pub confident: bool,
+    /// First the one that is named, then the further causes of its first incident.
+    pub entities: Vec<String>,
+    pub sentence: String,
+}
+
+/// A server over HTTP.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+    /// Keys of entities that were asked for.
+    keys: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Client {
+    pub(crate) fn new(base: String) -> Self {
+        let http = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build().expect("a client");
+        Self { http, base: format!("http://{base}"), keys: BTreeMap::new() }
+    }
+
+    pub(crate) async fn remote_write(&self, body: Vec<u8>) {
+        let request = self.http.post(format!("{}/prometheus/api/v1/write", self.base));
+        let request = request.header("content-type", "application/x-protobuf").header("content-encoding", "snappy");
+        let answer = request.header("x-prometheus-remote-write-version", "0.1.0").body(body).send().await;
+        let answer = answer.expect("the server answers");
+        let status = answer.status();
+        assert!(status.is_success(), "remote write: {status}: {}", answer.text().await.unwrap_or_default());
+    }
+
+    /// Sends JSON lines; every one must be taken.
+    pub(crate) async fn lines(&self, path: &str, body: String) {
+        let answer =
+            self.http.post(format!("{}{path}", self.base)).body(body).send().await.expect("the server answers");
+        let status = answer.status();
+        let taken = json_of(answer).await.unwrap_or_default();
+        assert!(status.is_success() && taken["rejected"] == 0, "{path}: {status}: {taken}");
+    }
+
+    pub(crate) async fn deploy(&self, deployment: &Deployment, target: &str) {
+        let asked = json!({"plugin": "target-open-inference", "target": target, "service": deployment.service,
+                           "model": deployment.model, "version": deployment.version});
+        let answer = self
+            .http
+            .post(format!("{}/api/v1/deployments", self.base))
+            .body(asked.to_string())
+            .header("content-type", "application/json")
+            .send()
+            .await;
+        let answer = answer.expect("the server answers");
+        let status = answer.status();
+        assert!(status.is_success(), "deployments: {status}: {}", answer.text().await.unwrap_or_default());
+    }
+
+    async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Option<Value> {
+        let mut url = reqwest::Url::parse(&self.base).ok()?;
+        url.path_segments_mut().ok()?.extend(path);
+        let answer = self.http.get(url).query(query).send().await.expect("the server answers");
+        if !answer.status().is_success() {
+            return None;
+        }
+        json_of(answer).await
+    }
+
+    /// The verdict of every service; none where there is none yet.
+    pub(crate) async fn verdicts(&self) -> BTreeMap<String, Said> {
+        let told = self.get(&["api", "v1", "verdict"], &[]).await.unwrap_or_default();
+        let mut all = BTreeMap::new();
+        for verdict in told.as_array().into_iter().flatten() {
+            let Some(service) = verdict["service"].as_str() else { continue };
+            all.insert(service.to_owned(), self.said(verdict).await);
+        }
+        all
+    }
+
+    async fn said(&self, verdict: &Value) -> Said {
+        let cause = &verdict["cause"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let mut entities: Vec<String> = cause["entity"].as_str().map(str::to_owned).into_iter().collect();
+        let listed = cause["candidates"].as_array().into_iter().flatten();
+        entities.extend(listed.filter_map(|candidate| candidate["entity"].as_str().map(str::to_owned)));
+        if entities.len() < CANDIDATES
+            && let Some(incident) = verdict["infrastructure"]["incidents"].get(0).and_then(Value::as_u64)
+            && let Some(incident) = self.get(&["api", "v1", "incidents", &incident.to_string()], &[]).await
+        {
+            let causes = incident["causes"].as_array().into_iter().flatten();
+            entities.extend(causes.filter_map(|cause| cause["entity"].as_str().map(str::to_owned)));
+        }
+        let mut seen = BTreeSet::new();
+        entities.retain(|entity| seen.insert(entity.clone()));
+        entities.truncate(CANDIDATES);
+        let doubts = cause["confident"] == false || cause["confidence"].as_f64().is_some_and(|share| share < 0.5);
+        Said { kind: text(&cause["kind"]), confident: !doubts, entities, sentence: text(&cause["sentence"]) }
+    }
+
+    /// Whether an entity is one of some that are known by `kind:scheme:value`.
+    pub(crate) async fn is_one_of(&mut self, entity: &str, wanted: &BTreeSet<String>) -> bool {
+        if wanted.contains(entity) || self.keys.get(entity).is_some_and(|keys| !keys.is_disjoint(wanted)) {
+            return true;
+        }
+        // Keys are learned as time goes by: who did not fit is asked for again.
+        let Some(known) = self.get(&["api", "v1", "entities", entity], &[]).await else { return false };
+        let kind = known["kind"].as_str().unwrap_or_default();
+        let keys = known["keys"].as_array().into_iter().flatten();
+        let keys: BTreeSet<String> = keys
+            .map(|key| {
+                let text = |name: &str| key[name].as_str().unwrap_or_default().to_owned();
+                format!("{kind}:{}:{}", text("scheme"), text("value"))
+            })
+            .collect();
+        let fits = !keys.is_disjoint(wanted);
+        self.keys.insert(entity.to_owned(), keys);
+        fits
+    }
+
+    async fn count(&self, list: &str) -> usize {
+        let (mut count, mut cursor) = (0, None::<String>);
+        loop {
+            let mut query = vec![("limit", "1000".to_owned())];
+            query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
+            let Some(page) = self.get(&["api", "v1", list], &query).await else { return count };
+            count += page["items"].as_array().map_or(0, Vec::len);
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = Some(next.to_owned()),
+                None => return count,
+            }
+        }
+    }
+
+    pub(crate) async fn funnel(&self, told: &[Value]) -> Funnel {
+        let resolutions = told.iter().filter(|one| one.to_string().contains("\"resolved\"")).count();
+        Funnel {
+            findings: self.count("findings").await,
+            alerts: self.count("alerts").await,
+            incidents: self.count("incidents").await,
+            notifications: told.len() - resolutions,
+            resolutions,
+        }
+    }
+}
+
+async fn json_of(answer: reqwest::Response) -> Option<Value> {
+    serde_json::from_slice(&answer.bytes().await.ok()?).ok()
+}

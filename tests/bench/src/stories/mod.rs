@@ -1,0 +1,120 @@
+//! Plays stories against the whole server, in lockstep with a clock that this program moves, and says how often its verdict
+//! was right, how soon, and how much it disturbed people meanwhile. What is judged is what anybody is told: the API's answers
+//! and the notifications.
+
+mod client;
+mod judge;
+mod play;
+mod print;
+
+use judge::{Case, Judge};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+use tandem_story::{About, Library};
+
+/// Bytes of one story file that is read from a folder: the library says the limit, this only keeps a slip from filling memory.
+const MAX_FILE_BYTES: u64 = 4 << 20;
+
+/// Stories, seeds, and how much is told.
+#[derive(Debug, clap::Args)]
+pub struct Stories {
+    /// How many seeds each story is played with.
+    #[arg(long, default_value_t = 3)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    first_seed: u64,
+    /// Only these, by name; also those that are too long to be played otherwise.
+    #[arg(long, value_delimiter = ',')]
+    stories: Vec<String>,
+    /// A folder with stories (and `fleets/`) of the same form: these are played, the bundled fleets can be used.
+    #[arg(long, value_name = "DIR")]
+    files: Option<PathBuf>,
+    /// Tells every change of every verdict beside what is true.
+    #[arg(long)]
+    tell: bool,
+}
+
+/// What came of one story with one seed.
+struct Played {
+    story: String,
+    cases: Vec<Case>,
+    funnel: Funnel,
+    seconds: f64,
+    series: usize,
+    steps: u64,
+    faults: usize,
+}
+
+/// How much became of how much.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Funnel {
+    findings: usize,
+    alerts: usize,
+    incidents: usize,
+    /// Of incidents that opened or came back.
+    notifications: usize,
+    /// Of incidents that were over.
+    resolutions: usize,
+}
+
+impl Stories {
+    /// Plays and prints.
+    pub async fn run(self, folder: &Path) {
+        let (library, own) = library(self.files.as_deref());
+        let chosen = chosen(&library, &self.stories, &own);
+        println!("{} stories with {} seeds each, against the whole server in this process.", chosen.len(), self.seeds);
+        let mut played = Vec::new();
+        for about in &chosen {
+            for seed in self.first_seed..self.first_seed + self.seeds {
+                let began = Instant::now();
+                let mut one = play::play(&library, about, seed, folder, self.tell).await;
+                one.seconds = began.elapsed().as_secs_f64();
+                print::line(&one, seed);
+                played.push(one);
+            }
+        }
+        print::summary(&played);
+    }
+}
+
+/// The bundled stories and those of a folder, and the names of the latter.
+fn library(files: Option<&Path>) -> (Library, Vec<String>) {
+    let mut library = Library::bundled();
+    let Some(folder) = files else { return (library, Vec::new()) };
+    for (name, text) in read(&folder.join("fleets")) {
+        library.add_fleet(name, text);
+    }
+    let stories = read(folder);
+    assert!(!stories.is_empty(), "{} holds no .toml file", folder.display());
+    let own = stories.keys().cloned().collect();
+    stories.into_iter().for_each(|(name, text)| library.add_story(name, text));
+    (library, own)
+}
+
+fn read(folder: &Path) -> BTreeMap<String, String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let files = entries.filter(|path| path.extension().is_some_and(|e| e == "toml"));
+    files
+        .map(|path| {
+            let size = path.metadata().map_or(0, |metadata| metadata.len());
+            assert!(size <= MAX_FILE_BYTES, "{} is longer than {MAX_FILE_BYTES} bytes", path.display());
+            let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), text)
+        })
+        .collect()
+}
+
+/// Those asked for, else those of the folder, else all that are not long.
+fn chosen(library: &Library, asked: &[String], own: &[String]) -> Vec<About> {
+    let all = library.list().unwrap_or_else(|error| panic!("{error}"));
+    let wanted = if asked.is_empty() { own } else { asked };
+    for name in wanted {
+        assert!(all.iter().any(|about| about.name == *name), "there is no story {name:?}; they lie in tests/stories/");
+    }
+    let is_chosen = |about: &About| if wanted.is_empty() { !about.long } else { wanted.contains(&about.name) };
+    all.into_iter().filter(is_chosen).collect()
+}
