@@ -30,6 +30,8 @@ pub struct Answer {
     pub status: u16,
     /// The body.
     pub body: String,
+    /// Its content type; none is said where it is empty.
+    pub kind: &'static str,
     /// How long it takes its time.
     pub after: Duration,
 }
@@ -42,7 +44,12 @@ impl Answer {
 
     /// A status with a body, at once.
     pub fn with(status: u16, body: impl Into<String>) -> Self {
-        Self { status, body: body.into(), after: Duration::ZERO }
+        Self { status, body: body.into(), kind: "", after: Duration::ZERO }
+    }
+
+    /// 200 with a body of a kind, at once.
+    pub fn of_kind(kind: &'static str, body: impl Into<String>) -> Self {
+        Self { kind, ..Self::ok(body) }
     }
 }
 
@@ -95,9 +102,11 @@ impl Peer {
         let Some(asked) = read(&mut stream).await else { return };
         locked(&self.asked).push(asked.clone());
         let respond = locked(&self.responder).clone();
-        let Answer { status, body, after } = respond(&asked);
+        let Answer { status, body, kind, after } = respond(&asked);
         tokio::time::sleep(after).await;
-        let head = format!("HTTP/1.1 {status} Told\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+        let kind = if kind.is_empty() { String::new() } else { format!("content-type: {kind}\r\n") };
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status} Told\r\n{kind}content-length: {length}\r\nconnection: close\r\n\r\n");
         // A client that has gone away needs no answer.
         let _ = stream.write_all(head.as_bytes()).await;
         let _ = stream.write_all(body.as_bytes()).await;

@@ -10,6 +10,7 @@ pub mod destination;
 pub mod drift;
 pub mod entity;
 pub mod event;
+pub mod exemplar;
 pub mod failure;
 pub mod finding;
 pub mod frame;

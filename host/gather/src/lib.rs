@@ -3,6 +3,8 @@
 
 mod collect;
 mod config;
+mod declared;
+mod exemplars;
 mod intake;
 mod lanes;
 mod limits;
@@ -17,6 +19,7 @@ mod testing;
 mod timing;
 
 pub use config::{CollectConfig, check_targets};
+pub use exemplars::ExemplarMetrics;
 pub use intake::Recorded;
 pub use listen::{ListenAddresses, ListenError, ListenMetrics, Listened, Listeners, StatsdConfig, SyslogConfig};
 pub use metrics::GatherMetrics;

@@ -1,6 +1,6 @@
 //! Counters of the room.
 
-use crate::limits::Rejections;
+use crate::{ExemplarMetrics, limits::Rejections};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counted since the server started.
@@ -16,6 +16,8 @@ pub struct GatherMetrics {
     skipped: AtomicU64,
     pushes: AtomicU64,
     refused_pushes: AtomicU64,
+    /// Exemplars of pages.
+    pub exemplars: ExemplarMetrics,
 }
 
 fn add(counter: &AtomicU64, more: u64) {

@@ -148,6 +148,16 @@ pub fn selector(text: &str) -> Result<Vec<Matcher>, QueryError> {
     }
 }
 
+/// The sets of matchers of all selectors of an expression, wherever they stand in it; those of a selector with alternatives are
+/// a set each.
+///
+/// # Errors
+/// When the expression is wrong.
+pub fn selectors(query: &str, limits: &QueryLimits) -> Result<Vec<Vec<Matcher>>, QueryError> {
+    let grid = Grid { start: 0, end: 0, step: 1 };
+    Ok(language::selectors(&language::read(query, grid, limits.depth)?))
+}
+
 /// A query written in the usual way: broken into lines where it is long.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ mod store_source;
 mod value;
 
 pub use annotation::Annotations;
-pub use engine::{Answer, Engine, Outcome, formatted, selector};
+pub use engine::{Answer, Engine, Outcome, formatted, selector, selectors};
 pub use error::{ErrorKind, QueryError};
 pub use grid::Grid;
 pub use labels::METRIC_NAME;

@@ -8,7 +8,7 @@ use tandem_domain::{
     ports::PluginCatalogue,
 };
 use tandem_forward::{ForwardState, ForwardStatus, Forwards};
-use tandem_gather::{GatherMetrics, ListenMetrics, sent::SentMetrics};
+use tandem_gather::{ExemplarMetrics, GatherMetrics, ListenMetrics, sent::SentMetrics};
 use tandem_mlops::MlopsMetrics;
 use tandem_runtime::MemoryBudget;
 use tandem_store::Store;
@@ -34,6 +34,7 @@ impl MetricsPage for OwnMetrics {
             single(&mut page, name, "counter", help, value);
         }
         rejected(&mut page, &self.sent);
+        exemplars(&mut page, [("tandem_gather", &self.gather.exemplars), ("tandem_sent", &self.sent.exemplars)]);
         listeners(&mut page, &self.listen);
         serving(&mut page, &self.serving);
         let store = self.store.metrics();
@@ -48,6 +49,7 @@ impl MetricsPage for OwnMetrics {
             store.head_samples,
         );
         single(&mut page, "tandem_store_series", "gauge", "Series that are registered", store.series);
+        single(&mut page, "tandem_store_exemplars", "gauge", "Exemplars that are kept", store.exemplars);
         single(&mut page, "tandem_store_file_bytes", "gauge", "Size of the store's file", store.file_bytes);
         single(&mut page, "tandem_store_head_bytes", "gauge", "Memory of samples in memory", store.head_bytes);
         single(&mut page, "tandem_store_wal_bytes", "gauge", "Size of the write-ahead log", store.wal_bytes);
@@ -90,6 +92,17 @@ fn rejected(page: &mut String, sent: &SentMetrics) {
     let _ = writeln!(page, "# HELP {name} Items of senders' bodies that were not kept\n# TYPE {name} counter");
     for (reason, count) in sent.rejected() {
         let _ = writeln!(page, "{name}{{reason=\"{reason}\"}} {count}");
+    }
+}
+
+fn exemplars(page: &mut String, doors: [(&str, &ExemplarMetrics); 2]) {
+    for (door, metrics) in doors {
+        single(page, &format!("{door}_exemplars_total"), "counter", "Exemplars that were kept", metrics.kept());
+        let name = format!("{door}_exemplars_refused_total");
+        let _ = writeln!(page, "# HELP {name} Exemplars that were not kept, by reason\n# TYPE {name} counter");
+        for (reason, count) in metrics.refused() {
+            let _ = writeln!(page, "{name}{{reason=\"{reason}\"}} {count}");
+        }
     }
 }
 

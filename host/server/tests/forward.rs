@@ -273,7 +273,7 @@ async fn a_backlog_is_sent_beside_prometheus() {
         "remote_write:\n- url: http://127.0.0.1:{port}/api/v1/write\n  queue_config: {{ max_samples_per_send: 2000, \
          capacity: 20000, min_shards: 8, max_shards: 8, max_backoff: 50ms, batch_send_deadline: 200ms }}\n"
     );
-    let Some(prometheus) = Receiver::start_prometheus(&far, free_port(), &write).await else { return };
+    let Some(prometheus) = Receiver::start_prometheus(&far, free_port(), &write, "").await else { return };
     fill(&prometheus.address(), "/api/v1/write").await;
     let name = "prometheus_remote_storage_samples_total";
     let count = async || own_metric(&prometheus.address(), name, "").await;

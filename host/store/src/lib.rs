@@ -5,6 +5,7 @@
 mod disk;
 mod envelope;
 mod error;
+mod exemplars;
 mod file;
 mod histograms;
 mod index;
@@ -24,6 +25,7 @@ mod writer;
 
 pub use disk::Disk;
 pub use error::{OpenError, ReadError, WriteError};
+pub use exemplars::ExemplarsAppended;
 pub use index::{IndexStatistics, LabelFilter, LabelMatcher, LabelTest, METRIC_NAME, Pattern, TimeRange, TopEntry};
 pub use key::TableKey;
 pub use limits::{SeriesLimits, SeriesRefusal};

@@ -3,6 +3,7 @@
 use crate::{
     ReadError, TableKey, envelope,
     error::storage,
+    exemplars::Ring,
     index::LabelIndex,
     logs::{self, LogPage, LogQuery, LogsKept},
     packing::unpack,
@@ -60,6 +61,7 @@ pub struct ReadTx {
     transaction: ReadTransaction,
     pub(crate) head: Arc<Head>,
     pub(crate) index: Arc<RwLock<LabelIndex>>,
+    pub(crate) exemplars: Arc<RwLock<Ring>>,
     wal: Arc<Wal>,
     /// The last batch of samples at the time of the snapshot.
     samples_end: u64,
@@ -73,11 +75,12 @@ impl ReadTx {
         transaction: ReadTransaction,
         head: Arc<Head>,
         index: Arc<RwLock<LabelIndex>>,
+        exemplars: Arc<RwLock<Ring>>,
         (wal, samples_end): (Arc<Wal>, u64),
         epoch: ReaderEpoch,
     ) -> Self {
         let (flushed, windows) = (OnceLock::new(), OnceLock::new());
-        Self { transaction, head, index, wal, samples_end, flushed, windows, _epoch: epoch }
+        Self { transaction, head, index, exemplars, wal, samples_end, flushed, windows, _epoch: epoch }
     }
 
     /// Runs `look` on a table; `None` when the table does not exist yet.

@@ -267,9 +267,14 @@ impl WriteTx<'_> {
         })
     }
 
+    /// The number of a series, if it is registered.
+    pub fn known_series(&self, target: &TargetKey, description: &SeriesDescription) -> Option<SeriesId> {
+        self.registered(&identity(target, description), target, description)
+    }
+
     /// The number of a series as it is registered now.
     pub(crate) fn registered_as(&self, series: &Series) -> Option<SeriesId> {
-        self.registered(&identity(&series.target, &series.description), &series.target, &series.description)
+        self.known_series(&series.target, &series.description)
     }
 
     /// Registers a series again under the number that it had.

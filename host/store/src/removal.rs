@@ -145,6 +145,7 @@ impl WriteTx<'_> {
         let unwritable = |what| WriteError::Unwritable { table: REMOVED.into(), what };
         let bytes = envelope::wrap(Series::VERSION, &series).map_err(unwritable)?;
         self.raw_put(REMOVED, id.0.to_be_bytes().to_vec(), Some(bytes));
+        self.remove_exemplars(id)?;
         self.registry.forget(id);
         Ok(true)
     }

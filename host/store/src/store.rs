@@ -3,6 +3,7 @@
 use crate::{
     Disk, OpenError, ReadError, ReadTx, WriteError, WriteTx,
     error::storage,
+    exemplars::{self, ExemplarChanges, MAX_EXEMPLARS, Ring, Swept},
     file::Place,
     histograms,
     index::LabelIndex,
@@ -21,7 +22,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 use tandem_domain::Timestamp;
@@ -54,6 +55,8 @@ pub struct StoreOptions {
     pub late_millis: i64,
     /// Bytes of samples in memory at which they are flushed.
     pub head_bytes: usize,
+    /// How many exemplars are kept; the oldest go first.
+    pub max_exemplars: u64,
 }
 
 impl Default for StoreOptions {
@@ -65,6 +68,7 @@ impl Default for StoreOptions {
             max_bytes: None,
             late_millis: DEFAULT_LATE_MILLIS,
             head_bytes: DEFAULT_HEAD_BYTES,
+            max_exemplars: MAX_EXEMPLARS,
         }
     }
 }
@@ -82,6 +86,8 @@ pub struct StoreMetrics {
     pub head_samples: u64,
     /// Series that are registered.
     pub series: u64,
+    /// Exemplars that are kept.
+    pub exemplars: u64,
     /// Bytes of memory that samples in memory take.
     pub head_bytes: u64,
     /// Bytes of the file.
@@ -98,9 +104,13 @@ pub(crate) struct Shared {
     database: RwLock<Option<Arc<Database>>>,
     head: Arc<Head>,
     index: Arc<RwLock<LabelIndex>>,
+    exemplars: Arc<RwLock<Ring>>,
+    swept_exemplars: Swept,
     silent: Silent,
     /// What failed commits would have changed of the registry, until the file is open again and tells.
     doubtful: Mutex<Doubtful>,
+    /// Whether failed commits would have changed exemplars, which are read anew then.
+    doubtful_exemplars: AtomicBool,
     wal: Arc<Wal>,
     epochs: Arc<Epochs>,
     upkeep: tokio::sync::Mutex<Upkeep>,
@@ -126,6 +136,14 @@ impl Shared {
 
     pub(crate) fn index(&self) -> &RwLock<LabelIndex> {
         &self.index
+    }
+
+    pub(crate) fn exemplars(&self) -> &RwLock<Ring> {
+        &self.exemplars
+    }
+
+    pub(crate) fn max_exemplars(&self) -> u64 {
+        self.options.max_exemplars
     }
 
     pub(crate) fn series_limits(&self) -> SeriesLimits {
@@ -158,8 +176,9 @@ impl Shared {
     /// After a failed write redb refuses everything until the file is opened again; what is durable is still there. Samples that
     /// were written with it are taken back, unless the file tells of them; the registry is brought to what the file tells. What
     /// does not succeed is tried again at the next commit, which fails.
-    pub(crate) fn recover(&self, registry: RegistryChanges) {
+    pub(crate) fn recover(&self, registry: RegistryChanges, exemplars: &ExemplarChanges) {
         self.doubtful.lock().add(registry);
+        self.doubtful_exemplars.fetch_or(!exemplars.is_empty(), Ordering::Relaxed);
         let mut database = self.database.write();
         *database = None;
         match self.opened_again() {
@@ -182,7 +201,12 @@ impl Shared {
         let written = self.wal.settle(known).map_err(|error| error.to_string())?;
         // In the order of a commit that succeeds: series, then samples, then who reads them.
         let mut doubtful = self.doubtful.lock();
-        let registered = doubtful.settle(&self.reading(&opened).map_err(text)?, &self.index).map_err(text)?;
+        let reading = self.reading(&opened).map_err(text)?;
+        let registered = doubtful.settle(&reading, &self.index).map_err(text)?;
+        if self.doubtful_exemplars.load(Ordering::Relaxed) {
+            exemplars::load(&reading, &self.exemplars).map_err(text)?;
+            self.doubtful_exemplars.store(false, Ordering::Relaxed);
+        }
         if let Some(written) = written {
             let batches = self.wal.after(written.first - 1, written.last, usize::MAX).map_err(text)?;
             self.head.append(&batches);
@@ -199,7 +223,8 @@ impl Shared {
         // Then how far the samples go: whose they are, the snapshot knows.
         let samples_end = self.wal.end();
         let transaction = database.begin_read().map_err(storage)?;
-        Ok(ReadTx::new(transaction, self.head.clone(), self.index.clone(), (self.wal.clone(), samples_end), epoch))
+        let (head, index, exemplars) = (self.head.clone(), self.index.clone(), self.exemplars.clone());
+        Ok(ReadTx::new(transaction, head, index, exemplars, (self.wal.clone(), samples_end), epoch))
     }
 }
 
@@ -245,8 +270,11 @@ impl Store {
             database: RwLock::new(Some(Arc::new(database))),
             head: Arc::new(Head::default()),
             index: Arc::default(),
+            exemplars: Arc::default(),
+            swept_exemplars: Swept::default(),
             silent: Silent::default(),
             doubtful: Mutex::default(),
+            doubtful_exemplars: AtomicBool::new(false),
             wal: Arc::new(wal),
             epochs: Arc::new(Epochs::default()),
             upkeep: tokio::sync::Mutex::default(),
@@ -261,6 +289,7 @@ impl Store {
         let fill = || {
             let read = store.read()?;
             registry::load(&read, &shared.index)?;
+            exemplars::load(&read, &shared.exemplars)?;
             series::rebuild_head(&read, &shared.wal, &shared.head)
         };
         fill().map_err(|error| unusable(error.to_string()))?;
@@ -315,6 +344,7 @@ impl Store {
         let more = series::maintain(self, &mut upkeep, now).await?;
         let oldest_kept = now.plus_millis(-self.shared.options.retention_millis);
         histograms::maintain(self, now, oldest_kept).await?;
+        exemplars::maintain(self, now, oldest_kept).await?;
         removal::maintain(self, now, oldest_kept).await?;
         Ok(more)
     }
@@ -345,6 +375,14 @@ impl Store {
 
     pub(crate) fn head(&self) -> &Head {
         &self.shared.head
+    }
+
+    pub(crate) fn exemplars(&self) -> &RwLock<Ring> {
+        &self.shared.exemplars
+    }
+
+    pub(crate) fn swept_exemplars(&self) -> &Swept {
+        &self.shared.swept_exemplars
     }
 
     pub(crate) fn silent(&self) -> &Silent {
@@ -383,6 +421,7 @@ impl Store {
             failed_commits: self.shared.failed_commits.load(Ordering::Relaxed),
             head_samples: self.shared.head.sample_count(),
             series: self.shared.index.read().len(),
+            exemplars: self.shared.exemplars.read().len(),
             head_bytes: self.shared.head.unflushed_bytes(),
             file_bytes: self.shared.place.file_bytes(),
             wal_bytes: self.shared.wal.bytes(),

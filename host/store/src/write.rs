@@ -4,6 +4,7 @@
 use crate::{
     TableKey, WriteError, envelope,
     error::{storage, write_storage},
+    exemplars::{ExemplarChanges, Ring},
     index::LabelIndex,
     limits::SeriesLimits,
     logs::{self, LogBatch},
@@ -32,6 +33,7 @@ pub struct WriteTx<'t> {
     dropped_tables: bool,
     pub(crate) context: Context<'t>,
     pub(crate) registry: RegistryChanges,
+    pub(crate) exemplars: ExemplarChanges,
 }
 
 /// What a change sees beside the file.
@@ -43,6 +45,12 @@ pub(crate) struct Context<'t> {
     pub earlier: &'t RegistryChanges,
     /// How many series there may be.
     pub limits: SeriesLimits,
+    /// The exemplars that there were before the commit.
+    pub exemplars: &'t RwLock<Ring>,
+    /// What earlier changes of the commit did to them.
+    pub earlier_exemplars: &'t ExemplarChanges,
+    /// How many there may be.
+    pub max_exemplars: u64,
     pub intake: Intake<'t>,
 }
 
@@ -66,6 +74,7 @@ pub(crate) struct StagedBatch {
 pub(crate) struct Applied {
     pub batches: Vec<StagedBatch>,
     pub registry: RegistryChanges,
+    pub exemplars: ExemplarChanges,
     /// Whether there is something in the transaction to commit.
     pub has_records: bool,
 }
@@ -73,7 +82,8 @@ pub(crate) struct Applied {
 impl<'t> WriteTx<'t> {
     pub(crate) fn new(transaction: &'t Deferred<'t>, context: Context<'t>) -> Self {
         let (staged, registry) = (HashMap::new(), RegistryChanges::default());
-        Self { transaction, staged, batches: Vec::new(), dropped_tables: false, context, registry }
+        let exemplars = ExemplarChanges::default();
+        Self { transaction, staged, batches: Vec::new(), dropped_tables: false, context, registry, exemplars }
     }
 
     /// Writes what was staged into the transaction; answers what is for the write-ahead log and the index.
@@ -90,7 +100,7 @@ impl<'t> WriteTx<'t> {
                 .map_err(write_storage)?;
             }
         }
-        Ok(Applied { batches: self.batches, registry: self.registry, has_records })
+        Ok(Applied { batches: self.batches, registry: self.registry, exemplars: self.exemplars, has_records })
     }
 
     pub(crate) fn raw_get(&self, name: &str, key: &[u8]) -> Result<Option<Vec<u8>>, WriteError> {

@@ -5,6 +5,7 @@
 use crate::{
     ReadError, WriteError, WriteTx,
     error::{storage, write_storage},
+    exemplars::ExemplarChanges,
     read::{CURSORS, SEQUENCES, number, raw},
     registry::RegistryChanges,
     series::{FLUSHED, SAMPLES},
@@ -103,11 +104,11 @@ pub(crate) fn run(shared: &Arc<Shared>, mut changes: mpsc::Receiver<Box<dyn Chan
                 Err(_) => break,
             }
         }
-        let mut registry = RegistryChanges::default();
-        let committed = commit(shared, &mut group, &mut registry);
+        let (mut registry, mut exemplars) = (RegistryChanges::default(), ExemplarChanges::default());
+        let committed = commit(shared, &mut group, &mut registry, &mut exemplars);
         if let Err(error) = &committed {
             tracing::error!(changes = group.len(), "a commit failed: {error}");
-            shared.recover(registry);
+            shared.recover(registry, &exemplars);
         }
         shared.count(group.len() as u64, committed.is_ok());
         for change in group {
@@ -116,11 +117,13 @@ pub(crate) fn run(shared: &Arc<Shared>, mut changes: mpsc::Receiver<Box<dyn Chan
     }
 }
 
-/// Runs changes and commits what they leave. What becomes of the registry is gathered in `registry`, which is empty after success.
+/// Runs changes and commits what they leave. What becomes of the registry and of exemplars is gathered in `registry` and
+/// `exemplars`, which are empty after success.
 fn commit(
     shared: &Arc<Shared>,
     group: &mut [Box<dyn Change>],
     registry: &mut RegistryChanges,
+    exemplars: &mut ExemplarChanges,
 ) -> Result<(), WriteError> {
     let database: Arc<Database> = shared.database().map_err(write_storage)?;
     let deferred = Deferred::new(&database);
@@ -131,6 +134,9 @@ fn commit(
             index: shared.index(),
             earlier: registry,
             limits: shared.series_limits(),
+            exemplars: shared.exemplars(),
+            earlier_exemplars: exemplars,
+            max_exemplars: shared.max_exemplars(),
             intake: shared.intake(),
         };
         let mut staged = WriteTx::new(&deferred, context);
@@ -139,6 +145,7 @@ fn commit(
             batches.extend(applied.batches);
             has_records |= applied.has_records;
             registry.extend(applied.registry);
+            exemplars.extend(applied.exemplars);
         }
     }
     let first = shared.wal().next();
@@ -158,6 +165,7 @@ fn commit(
     }
     // Series first: whoever meets a sample finds whose it is. Then memory: who is told of a batch finds its samples.
     std::mem::take(registry).reach(shared.index());
+    std::mem::take(exemplars).reach(shared.exemplars());
     shared.head().append(&samples);
     if let Some(written) = written {
         shared.wal().confirm(written);

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use tandem_domain::{
     LogRecord, Record, Timestamp,
+    exemplar::Exemplar,
     histogram::{Buckets, NativeHistogram, ResetHint, Span},
     series::{HistogramBatch, Labels, MetricType, SampleBatch, Series, SeriesDescription, SeriesId},
     target::TargetKey,
@@ -87,6 +88,7 @@ fn work(tx: &mut WriteTx<'_>, step: u64) -> Result<(), WriteError> {
             for metric in ["a", "b"] {
                 let id = register(tx, metric, unknown)?;
                 append(tx, id, step)?;
+                exemplar(tx, id, step)?;
             }
         }
         1 => {
@@ -114,15 +116,25 @@ fn work(tx: &mut WriteTx<'_>, step: u64) -> Result<(), WriteError> {
         _ => {
             let id = register(tx, "a", unknown)?;
             append(tx, id, step)?;
+            exemplar(tx, id, step)?;
         }
     }
     tx.put(&Note { step })
+}
+
+/// The same again is there already.
+fn exemplar(tx: &mut WriteTx<'_>, id: SeriesId, step: u64) -> Result<(), WriteError> {
+    // Beyond the time that is deleted.
+    let at = Timestamp(10 * 60_000 + step as i64);
+    let exemplar = Exemplar { labels: Labels::default(), value: 1.0, at, timed: true };
+    tx.append_exemplars(vec![(id, exemplar)]).map(drop)
 }
 
 /// All that a reader finds.
 #[derive(Debug, PartialEq)]
 struct Picture {
     series: Vec<(Series, Labels, Vec<(i64, u64)>, usize)>,
+    exemplars: Vec<(SeriesId, Timestamp)>,
     found: Vec<SeriesId>,
     found_by_window: Vec<Vec<SeriesId>>,
     values: Vec<String>,
@@ -146,9 +158,17 @@ fn picture(store: &Store) -> Picture {
         let range = Some((Timestamp(window * WINDOW), Timestamp((window + 1) * WINDOW - 1)));
         read.select_series(&LabelFilter { range, ..LabelFilter::default() })
     };
+    let found = read.select_series(&LabelFilter::default());
+    let of = |id: &SeriesId| {
+        let (id, all) = (*id, read.exemplars(*id, Timestamp::MIN, Timestamp::MAX).expect("reads"));
+        all.into_iter().map(move |one| (id, one.at))
+    };
+    let exemplars: Vec<_> = found.iter().flat_map(of).collect();
+    assert_eq!(store.metrics().exemplars, exemplars.len() as u64);
     Picture {
         series: series.collect(),
-        found: read.select_series(&LabelFilter::default()),
+        exemplars,
+        found,
         found_by_window: (0..9).map(within).collect(),
         values: read.label_values("of", &LabelFilter::default()),
         notes: read.scan::<Note>(.., usize::MAX).expect("reads"),

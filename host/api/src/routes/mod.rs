@@ -27,6 +27,8 @@ pub use export::ExportPlaces;
 pub(crate) use plugins::state_word;
 pub(crate) use verdict::verdicts_now;
 
+use prometheus::exemplars;
+
 use crate::{
     access::{self, Access, Permission},
     console, ingest,
@@ -109,6 +111,7 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(guarded(ReadHealth, routes!(alert_doors::ready)))
         .routes(guarded(Read, routes!(prometheus::query::query, prometheus::query::post_query)))
         .routes(guarded(Read, routes!(prometheus::query::query_range, prometheus::query::post_query_range)))
+        .routes(guarded(Read, routes!(exemplars::query_exemplars, exemplars::post_query_exemplars)))
         .routes(guarded(Read, routes!(prometheus::query::format_query, prometheus::query::post_format_query)))
         .routes(guarded(Read, routes!(prometheus::series::series, prometheus::series::post_series)))
         .routes(guarded(Read, routes!(prometheus::series::labels, prometheus::series::post_labels)))

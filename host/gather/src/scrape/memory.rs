@@ -2,15 +2,21 @@
 //! labels are decoded, merged and relabelled once for each series, and a visit costs one lookup a sample.
 
 use super::{label_map::LabelMap, relabel::Relabeling, target::Planned};
-use crate::limits::{Rejections, SampleLimits, Tally};
+use crate::{
+    declared::{Declared, KnownMetadata},
+    exemplars::is_timely,
+    limits::{Rejections, SampleLimits, Tally},
+};
 use std::collections::HashSet;
 use tandem_domain::{
     Timestamp,
+    exemplar::Exemplar,
+    metadata::MetricMetadata,
     series::{Labels, SampleBatch, SeriesDescription, SeriesId},
     target::TargetKey,
 };
 use tandem_wire::{
-    exposition::{Page, Sample as PageSample},
+    exposition::{self, Exemplar as PageExemplar, Page, Sample as PageSample},
     series_key::{KeyMap, KeySeed, SeriesKey},
 };
 
@@ -47,6 +53,8 @@ pub(super) struct SeriesMemory {
     entries: KeyMap<Entry>,
     visit: u32,
     declarations: u64,
+    /// Over all that was declared when it was last looked at.
+    texts: u64,
 }
 
 /// A series met for the first time, or again after what is declared of it has changed.
@@ -66,6 +74,8 @@ pub(super) struct Making<'m> {
     pub track_timestamps: bool,
     pub limits: SampleLimits,
     pub seed: KeySeed,
+    /// What is declared of metrics, by all targets.
+    pub declared: &'m KnownMetadata,
     /// When the visit took place.
     pub now: Timestamp,
 }
@@ -78,6 +88,14 @@ pub(super) struct Sorted {
     pub newcomers: Vec<Newcomer>,
     /// Number of the newcomer, moment, value.
     pub of_newcomers: Vec<(u32, Timestamp, f64)>,
+    /// Exemplars of known series.
+    pub exemplars: Vec<(SeriesId, Exemplar)>,
+    /// Exemplars of newcomers, by number.
+    pub exemplars_of_newcomers: Vec<(u32, Exemplar)>,
+    /// Exemplars of another time.
+    pub untimely_exemplars: u64,
+    /// What the page declares of metrics and was not known.
+    pub declared: Vec<MetricMetadata>,
     pub scraped: u64,
     /// After relabelling.
     pub kept: u64,
@@ -105,6 +123,10 @@ impl SeriesMemory {
         // What is declared of a family may have changed: every series is described anew then.
         let is_as_before = self.declarations == page.declarations();
         self.declarations = page.declarations();
+        if self.texts != page.texts() {
+            self.texts = page.texts();
+            sorted.declared = page.declared().filter_map(|one| news(&one, making)).collect();
+        }
         for sample in &page.samples {
             self.sort_one(page, sample, making, is_as_before, &mut sorted);
         }
@@ -170,8 +192,15 @@ impl SeriesMemory {
             {
                 return;
             }
-            Meaning::Series(id) => sorted.batch.push(id, at, sample.value),
-            Meaning::Newcomer(number) => sorted.of_newcomers.push((number, at, sample.value)),
+            Meaning::Series(id) => {
+                sorted.batch.push(id, at, sample.value);
+                sorted.exemplars.extend(exemplar(sample, making, &mut sorted.untimely_exemplars).map(|one| (id, one)));
+            }
+            Meaning::Newcomer(number) => {
+                sorted.of_newcomers.push((number, at, sample.value));
+                let exemplar = exemplar(sample, making, &mut sorted.untimely_exemplars);
+                sorted.exemplars_of_newcomers.extend(exemplar.map(|one| (number, one)));
+            }
         }
         sorted.kept += 1;
     }
@@ -211,8 +240,28 @@ impl SeriesMemory {
 
     /// The visit was not written down: its newcomers are none, and what lived before still does.
     pub(super) fn not_written(&mut self) {
+        // What it declares is looked at again.
+        self.texts = 0;
         self.entries.retain(|_, entry| !matches!(entry.meaning, Meaning::Newcomer(_)));
     }
+}
+
+/// What a page declares, where it is news.
+fn news(declared: &exposition::Declared<'_>, making: &Making<'_>) -> Option<MetricMetadata> {
+    let exposition::Declared { family, metric_type, unit, help } = declared;
+    making.declared.news(Declared { family, metric_type: *metric_type, unit, help }, making.now)
+}
+
+/// The exemplar of a sample; one that says no time stands at the visit.
+fn exemplar(sample: &PageSample<'_>, making: &Making<'_>, untimely: &mut u64) -> Option<Exemplar> {
+    let PageExemplar { labels, value, at } = sample.exemplar.as_deref()?;
+    let exemplar =
+        Exemplar { labels: labels.clone(), value: *value, at: at.unwrap_or(making.now), timed: at.is_some() };
+    if !is_timely(exemplar.at, making.now) {
+        *untimely += 1;
+        return None;
+    }
+    Some(exemplar)
 }
 
 enum Unusable {

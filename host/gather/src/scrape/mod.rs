@@ -22,7 +22,7 @@ pub use config::ScrapeConfig;
 pub use label_map::LabelMap;
 pub use prometheus_file::{Imported, import};
 
-use crate::{GatherPorts, lanes::Lanes};
+use crate::{GatherPorts, declared::KnownMetadata, lanes::Lanes};
 use client::ClientConfig;
 use parking_lot::Mutex;
 use pool::Pool;
@@ -82,6 +82,8 @@ struct Shared {
     lanes: Arc<Lanes>,
     /// Of the keys by which texts of pages are remembered.
     seed: KeySeed,
+    /// What pages declare of metrics.
+    declared: KnownMetadata,
     /// Jobs whose finders have not all told yet.
     incomplete: AtomicUsize,
 }
@@ -111,7 +113,9 @@ impl Scraping {
     pub(crate) fn new(ports: GatherPorts, lanes: Arc<Lanes>, configs: &[ScrapeConfig]) -> Self {
         let board = Arc::new(ScrapeBoard::default());
         let incomplete = AtomicUsize::new(0);
-        let shared = Arc::new(Shared { board: board.clone(), lanes, seed: KeySeed(rand::random()), incomplete });
+        let declared = KnownMetadata::of(&ports.store);
+        let seed = KeySeed(rand::random());
+        let shared = Arc::new(Shared { board: board.clone(), lanes, seed, declared, incomplete });
         let mut pools = Vec::new();
         for config in configs {
             let pool = Job::new(config).and_then(|job| Pool::new(ports.clone(), shared.clone(), job));

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tandem_domain::{
     Failure, FailureCode, Timestamp,
     http::{HttpClient, HttpGrant, HttpRequest, HttpResponse},
+    metadata::MetricMetadata,
     ports::BoxFuture,
     series::Series,
     target::{TargetKey, TargetStatus},
@@ -30,8 +31,13 @@ fn visitor(ports: &GatherPorts, config: serde_json::Value) -> TargetVisitor {
     let discovered = target::discovered(&config, &own, &LabelMap::default());
     let Plan::Scraped(planned) = target::plan(&config, &job.relabeling, &discovered) else { panic!("no target") };
     let view = Arc::new(ActiveTarget::new(&config.job, &planned, discovered));
-    let shared =
-        Shared { board: Arc::default(), lanes: Arc::default(), seed: KeySeed(7), incomplete: AtomicUsize::new(0) };
+    let shared = Shared {
+        board: Arc::default(),
+        lanes: Arc::default(),
+        seed: KeySeed(7),
+        declared: KnownMetadata::of(&ports.store),
+        incomplete: AtomicUsize::new(0),
+    };
     TargetVisitor::new(ports.clone(), Arc::new(shared), job, Arc::new(planned), view)
 }
 
@@ -122,6 +128,30 @@ async fn what_is_rejected_is_told_in_the_targets_state_and_counted() {
     let status = status(&ports.store);
     assert_eq!((status.last_rejected, status.rejection), (0, None));
     assert_eq!(values(&ports.store, "late").len(), 1, "a series with times of its own has no end");
+}
+
+#[tokio::test]
+async fn what_a_page_declares_is_kept_when_it_is_new_and_exemplars_with_their_series() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = |help: &str, at: f64| {
+        format!("# HELP a {help}\n# TYPE a counter\na_total 1 # {{trace_id=\"x\"}} 2 {at}\n# HELP b Two.\nb 1\n")
+    };
+    // Another help of the same family is taken after a while only.
+    let pages = vec![page(&text("One.", 0.5)), page(&text("One.", 0.5)), page(&text("Another.", 0.75))];
+    let ports = ports(folder.path(), pages);
+    let mut visitor = visitor(&ports, serde_json::json!({"job": "j", "targets": ["h:1"]}));
+    for _ in 0..3 {
+        visit(&mut visitor).await;
+        let read = ports.store.read().expect("reads");
+        let told = read.scan::<MetricMetadata>(.., 10).expect("reads");
+        let told: Vec<_> = told.iter().map(|one| (one.family.as_str(), one.help.as_str())).collect();
+        assert_eq!(told, [("a", "One."), ("b", "Two.")]);
+    }
+    let id = series(&ports.store).into_iter().find(|one| one.description.metric == "a_total").expect("there").id;
+    let read = ports.store.read().expect("reads");
+    let found = read.exemplars(id, Timestamp::MIN, Timestamp::MAX).expect("reads");
+    assert_eq!(found.iter().map(|one| one.at.0).collect::<Vec<_>>(), [500, 750]);
+    assert_eq!(ports.metrics.exemplars.kept(), 2);
 }
 
 #[tokio::test]

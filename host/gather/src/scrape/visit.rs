@@ -8,7 +8,7 @@ use super::{
     target::Planned,
 };
 use crate::{
-    GatherPorts,
+    GatherPorts, declared,
     intake::{self, STALE, settled},
     limits::Rejections,
     timing::{self, Ticks},
@@ -16,10 +16,11 @@ use crate::{
 use std::{sync::Arc, time::Duration};
 use tandem_domain::{
     Failure, FailureCode, Timestamp,
+    metadata::MetricMetadata,
     series::{Labels, MetricType, SampleBatch, SeriesDescription, SeriesId},
     target::{Door, TargetStatus},
 };
-use tandem_store::{WriteError, WriteTx};
+use tandem_store::{ExemplarsAppended, WriteError, WriteTx};
 use tandem_wire::exposition;
 use tokio::{sync::watch, time::Instant};
 
@@ -82,18 +83,24 @@ struct Written {
     newcomers: Vec<Newcomer>,
     ids: Vec<SeriesId>,
     own_ids: [Option<SeriesId>; OWN.len()],
+    exemplars: ExemplarsAppended,
+    declared: Vec<MetricMetadata>,
 }
 
 impl Writing {
     fn write(self, tx: &mut WriteTx<'_>) -> Result<Written, WriteError> {
-        let Sorted { mut batch, newcomers, of_newcomers, .. } = self.sorted;
+        let Sorted { mut batch, newcomers, of_newcomers, mut exemplars, exemplars_of_newcomers, declared, .. } =
+            self.sorted;
         // The target first, so that whoever sees a new series finds what is known of its target.
         tx.put(&self.status)?;
+        declared::keep(tx, &declared)?;
         let register = |newcomer: &Newcomer| tx.register_series(&newcomer.target, &newcomer.series);
         let ids = newcomers.iter().map(register).collect::<Result<Vec<_>, _>>()?;
         for (number, at, value) in of_newcomers {
             batch.push(ids[number as usize], at, value);
         }
+        let of_newcomers = exemplars_of_newcomers.into_iter().map(|(number, one)| (ids[number as usize], one));
+        exemplars.extend(of_newcomers);
         let mut own_ids = self.own_ids;
         for (index, value) in self.own.into_iter().enumerate() {
             let id = match own_ids[index] {
@@ -105,7 +112,8 @@ impl Writing {
         }
         self.gone.into_iter().for_each(|id| batch.push(id, self.at, STALE));
         tx.append_samples(&batch)?;
-        Ok(Written { newcomers, ids, own_ids })
+        let exemplars = tx.append_exemplars(exemplars)?;
+        Ok(Written { newcomers, ids, own_ids, exemplars, declared })
     }
 }
 
@@ -245,10 +253,10 @@ impl TargetVisitor {
     /// Sorts a page; what is beyond a limit fails as a whole, and nothing of it is left.
     async fn sort(&mut self, fetched: Fetched, at: Timestamp) -> (Sorted, Option<Failure>) {
         let mut memory = std::mem::take(&mut self.memory);
-        let (job, planned, seed) = (self.job.clone(), self.planned.clone(), self.shared.seed);
+        let (job, planned, shared) = (self.job.clone(), self.planned.clone(), self.shared.clone());
         let is_long = fetched.body.len() > READ_AT_ONCE_BYTES;
         let read = move || {
-            let sorted = read(&fetched, &mut memory, &job, &planned, seed, at);
+            let sorted = read(&fetched, &mut memory, &job, &planned, &shared, at);
             (memory, sorted)
         };
         let read = if is_long { tokio::task::spawn_blocking(read).await } else { Ok(read()) };
@@ -272,6 +280,7 @@ impl TargetVisitor {
     /// Commits a visit; whether it could be.
     async fn write(&mut self, at: Timestamp, mut sorted: Sorted, own: Vec<f64>, status: TargetStatus) -> bool {
         let rejections: Rejections = std::mem::take(&mut sorted.rejections);
+        let untimely = sorted.untimely_exemplars;
         let writing = Writing {
             at,
             sorted,
@@ -282,8 +291,10 @@ impl TargetVisitor {
             status: self.shared.board.together(&self.planned.url, &status),
         };
         match self.ports.store.write(move |tx| writing.write(tx)).await {
-            Ok(Written { newcomers, ids, own_ids }) => {
+            Ok(Written { newcomers, ids, own_ids, exemplars, declared }) => {
                 self.memory.written(&newcomers, &ids);
+                self.shared.declared.remember(declared, at);
+                self.ports.metrics.exemplars.note(&exemplars, untimely);
                 (self.own, self.status) = (own_ids, status);
                 self.ports.metrics.rejected(&rejections);
                 true
@@ -325,7 +336,7 @@ fn read(
     memory: &mut SeriesMemory,
     job: &Job,
     planned: &Planned,
-    seed: tandem_wire::series_key::KeySeed,
+    shared: &Shared,
     now: Timestamp,
 ) -> (Sorted, Option<Failure>) {
     let page = match exposition::parse(&fetched.body, fetched.format) {
@@ -342,7 +353,8 @@ fn read(
         honor_timestamps: job.config.honor_timestamps,
         track_timestamps: job.config.track_timestamps_staleness,
         limits: job.config.limits(),
-        seed,
+        seed: shared.seed,
+        declared: &shared.declared,
         now,
     };
     let sorted = memory.sort(&page, &making);

@@ -2,9 +2,10 @@
 //! are found by key or registered, and its samples are committed before the sender is answered. Who sends is a target like
 //! one that is scraped, by the labels `job` and `instance`, so that a series means the same by whichever door it came.
 
+mod body;
+mod commit;
 mod influx;
 mod logs;
-mod metadata;
 mod opening;
 mod otlp;
 mod remote_write;
@@ -18,6 +19,7 @@ pub use opening::Opened;
 pub use remote_write::RemoteWritten;
 pub use tally::SentMetrics;
 
+use crate::declared::KnownMetadata;
 use logs::LogKeeper;
 use opening::Opening;
 use parking_lot::Mutex;
@@ -112,7 +114,7 @@ pub struct SentReceiver {
     seed: KeySeed,
     limits: WireLimits,
     known: KnownSeries,
-    metadata: metadata::KnownMetadata,
+    metadata: KnownMetadata,
     increments: Mutex<Accumulator>,
     logs: LogKeeper,
     opening: Opening,
@@ -148,12 +150,12 @@ impl SentReceiver {
     /// A receiver that knows no series yet.
     pub fn new(store: Store, clock: Arc<dyn Clock>, metrics: Arc<SentMetrics>) -> Self {
         Self {
+            metadata: KnownMetadata::of(&store),
             store,
             clock,
             seed: KeySeed(rand::random()),
             limits: WireLimits::default(),
             known: KnownSeries::default(),
-            metadata: Default::default(),
             increments: Mutex::default(),
             logs: LogKeeper::default(),
             opening: Opening::default(),

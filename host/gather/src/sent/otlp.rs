@@ -2,10 +2,11 @@
 
 use super::{
     SentError, SentReceiver, Taken,
+    body::{Body, Newcomer},
     logs::LogDoor,
-    series::{Body, Newcomer},
 };
-use tandem_domain::{series::SeriesDescription, target::Door};
+use crate::declared::Declared;
+use tandem_domain::{metadata::MetricMetadata, series::SeriesDescription, target::Door};
 use tandem_wire::{
     otlp::{self, Accumulator, Counting, Encoding, HistogramRow, Options, ResourceInfo, SampleRow},
     rejected::Rejection,
@@ -32,9 +33,15 @@ impl SentReceiver {
         let batch = otlp::decode_metrics(encoding, &opened, &Options::default(), self.seed, &self.limits)?;
         let mut rejections = batch.rejections;
         let mut body = Body::default();
+        let now = self.clock.now();
+        for metadata in &batch.metadata {
+            let MetricMetadata { family, metric_type, unit, help } = metadata;
+            let declared = Declared { family, metric_type: *metric_type, unit, help };
+            body.metadata.extend(self.metadata.news(declared, now));
+        }
         {
             let mut increments = self.increments.lock();
-            increments.forget_before(self.clock.now().plus_millis(-FORGET_INCREMENTS_MILLIS));
+            increments.forget_before(now.plus_millis(-FORGET_INCREMENTS_MILLIS));
             for row in batch.samples {
                 if let Err(rejection) = self.sample(row, &batch.resources, &mut increments, &mut body) {
                     rejections.add(rejection, 1);
@@ -61,6 +68,7 @@ impl SentReceiver {
             Counting::Total => row.value,
             Counting::Increment { .. } => increments.add(row.key, row.at, row.value)?,
         };
+        body.exemplars.extend(row.exemplars.into_iter().map(|exemplar| (row.key, exemplar)));
         let newcomer = || newcomer(row.key, &resources[row.resource as usize], row.series);
         body.sample(&self.known, row.key, row.at, value, newcomer);
         Ok(())
@@ -77,6 +85,7 @@ impl SentReceiver {
             Counting::Total => row.histogram,
             Counting::Increment { .. } => increments.add_histogram(row.key, row.at, row.histogram)?,
         };
+        body.exemplars.extend(row.exemplars.into_iter().map(|exemplar| (row.key, exemplar)));
         let resource = &resources[row.resource as usize];
         body.histogram(&self.known, row.key, row.at, histogram, || newcomer(row.key, resource, row.series));
         Ok(())
@@ -103,5 +112,5 @@ impl SentReceiver {
 }
 
 fn newcomer(key: SeriesKey, resource: &ResourceInfo, series: SeriesDescription) -> Newcomer {
-    Newcomer { key, target: resource.target.clone(), target_labels: resource.labels.clone(), series }
+    Newcomer { key, target: resource.target.clone(), target_labels: resource.labels.clone(), series, registers: true }
 }

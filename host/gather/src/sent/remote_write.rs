@@ -2,19 +2,24 @@
 
 use super::{
     SentError, SentReceiver,
-    series::{Body, Newcomer, Row},
+    body::{Body, Newcomer, Row},
 };
+use crate::declared::Declared;
 use std::ops::Range;
-use tandem_domain::{series::MetricType, target::Door};
+use tandem_domain::{
+    exemplar::Exemplar,
+    series::{Labels, MetricType},
+    target::Door,
+};
 use tandem_wire::{
     rejected::Rejections,
-    remote_write::{self, Protocol, Written},
+    remote_write::{self, Metadata, Protocol, Written},
 };
 
 /// What became of a body.
 #[derive(Debug, Default)]
 pub struct RemoteWritten {
-    /// For the headers of the answer. Exemplars are read and not kept.
+    /// For the headers of the answer.
     pub written: Written,
     /// What can never be taken, and why.
     pub rejections: Rejections,
@@ -36,7 +41,7 @@ impl SentReceiver {
         let opened = self.open_snappy(posted).await?;
         let (body, mut rejections) = self.read(protocol, &opened)?;
         let kept = self.commit(Door::RemoteWrite, body, &mut rejections).await?;
-        let written = Written { samples: kept.samples, histograms: kept.histograms, exemplars: 0 };
+        let written = Written { samples: kept.samples, histograms: kept.histograms, exemplars: kept.exemplars };
         Ok(RemoteWritten { written, rejections })
     }
 
@@ -49,7 +54,10 @@ impl SentReceiver {
         let mut rejections = std::mem::take(&mut decoded.rejections);
         let mut histograms: Vec<_> = std::mem::take(&mut decoded.histograms).into_iter().map(Some).collect();
         let mut body = Body::of(std::mem::take(&mut decoded.at), std::mem::take(&mut decoded.value));
-        body.metadata.extend(decoded.metadata.iter().filter_map(|declared| self.metadata.news(declared, "")));
+        let now = self.clock.now();
+        let news = |metadata: &Metadata<'_>, family: &str| self.metadata.news(declared(metadata, family), now);
+        body.metadata.extend(decoded.metadata.iter().filter_map(|metadata| news(metadata, metadata.family)));
+        let mut exemplars: Vec<_> = std::mem::take(&mut decoded.exemplars).into_iter().map(Some).collect();
         for row in &decoded.series {
             if !self.known.has(row.key) {
                 let mut series = match decoded.describe(row, &self.limits) {
@@ -60,13 +68,17 @@ impl SentReceiver {
                         continue;
                     }
                 };
-                if let Some(declared) = &row.metadata {
-                    body.metadata.extend(self.metadata.news(declared, series.family()));
+                if let Some(metadata) = &row.metadata {
+                    body.metadata.extend(news(metadata, series.family()));
                 }
                 if !row.histograms.is_empty() {
                     series.metric_type = MetricType::Histogram;
                 }
-                body.meet(row.key, || Newcomer::of(row.key, series));
+                if row.samples.is_empty() && row.histograms.is_empty() {
+                    body.meet_exemplars(row.key, || Newcomer::of(row.key, series));
+                } else {
+                    body.meet(row.key, || Newcomer::of(row.key, series));
+                }
             }
             if !row.samples.is_empty() {
                 body.rows.push(Row { key: row.key, samples: range(&row.samples) });
@@ -74,9 +86,23 @@ impl SentReceiver {
             for histogram in &mut histograms[range(&row.histograms)] {
                 body.histograms.extend(histogram.take().map(|(at, histogram)| (row.key, at, histogram)));
             }
+            for exemplar in &mut exemplars[range(&row.exemplars)] {
+                body.exemplars.extend(exemplar.take().map(|exemplar| (row.key, kept(&exemplar))));
+            }
         }
         Ok((body, rejections))
     }
+}
+
+fn declared<'m>(metadata: &Metadata<'m>, family: &'m str) -> Declared<'m> {
+    let Metadata { metric_type, unit, help, .. } = *metadata;
+    Declared { family, metric_type, unit, help }
+}
+
+/// An exemplar as it is kept: with its own text.
+fn kept(sent: &remote_write::Exemplar<'_>) -> Exemplar {
+    let pairs = sent.labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Exemplar { labels: Labels::new(pairs), value: sent.value, at: sent.at, timed: true }
 }
 
 fn range(range: &Range<u32>) -> Range<usize> {

@@ -1,18 +1,19 @@
-//! From the rows of a body to series numbers: known ones by key, new ones registered in the transaction that keeps their
-//! samples.
+//! What is known of series that senders send, by key: their numbers, their targets, and what is declared of their families.
 
-use super::SentReceiver;
-use crate::{intake, limits};
+use super::{
+    body::{Body, Kept, Newcomer},
+    commit::Met,
+};
+use crate::{exemplars::is_timely, limits};
 use parking_lot::{Mutex, RwLock};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use tandem_domain::{
     Timestamp,
+    exemplar::Exemplar,
     histogram::NativeHistogram,
-    metadata::MetricMetadata,
-    series::{HistogramBatch, Labels, MetricType, SampleBatch, SeriesDescription, SeriesId, split_target},
-    target::{Door, TargetInfo, TargetKey, TargetStatus},
+    series::{HistogramBatch, Labels, MetricType, SampleBatch, SeriesId},
+    target::TargetKey,
 };
-use tandem_store::{SeriesRefusal, WriteError, WriteTx};
 use tandem_wire::{
     rejected::{Reason, Rejections},
     series_key::{KeyMap, SeriesKey},
@@ -55,159 +56,31 @@ struct Families {
     undeclared: HashMap<String, Vec<SeriesKey>>,
 }
 
-/// One series of a body with its samples.
-pub(super) struct Row {
-    pub key: SeriesKey,
-    /// Which of the columns are its own.
-    pub samples: std::ops::Range<usize>,
-}
-
-/// A series met for the first time.
-pub(super) struct Newcomer {
-    pub key: SeriesKey,
-    pub target: TargetKey,
-    /// What is known of the target beside its key.
-    pub target_labels: Labels,
-    pub series: SeriesDescription,
-}
-
-impl Newcomer {
-    /// From a series with `job` and `instance` among its labels. Prometheus gives `up` the labels of the target and no others.
-    pub(super) fn of(key: SeriesKey, series: SeriesDescription) -> Self {
-        let (target, series) = split_target(series);
-        let target_labels = if series.metric == "up" { series.labels.clone() } else { Labels::default() };
-        Self { key, target, target_labels, series }
-    }
-}
-
-/// A body ready to be committed.
-#[derive(Default)]
-pub(super) struct Body {
-    pub rows: Vec<Row>,
-    pub newcomers: Vec<Newcomer>,
-    pub at: Vec<Timestamp>,
-    pub value: Vec<f64>,
-    /// Native histograms, each with its series.
-    pub histograms: Vec<(SeriesKey, Timestamp, NativeHistogram)>,
-    /// What is declared of metrics and was not known.
-    pub metadata: Vec<MetricMetadata>,
-    places: KeyMap<usize>,
-}
-
-impl Body {
-    /// Columns whose rows come next.
-    pub(super) fn of(at: Vec<Timestamp>, value: Vec<f64>) -> Self {
-        Self { at, value, ..Self::default() }
-    }
-
-    /// Adds a row over the columns; `newcomer` is asked when its key was never met.
-    pub(super) fn row(
-        &mut self,
-        known: &KnownSeries,
-        key: SeriesKey,
-        samples: std::ops::Range<usize>,
-        newcomer: impl FnOnce() -> Newcomer,
-    ) {
-        self.rows.push(Row { key, samples });
-        if !known.has(key) {
-            self.meet(key, newcomer);
-        }
-    }
-
-    /// Adds a native histogram; `newcomer` as for a row.
-    pub(super) fn histogram(
-        &mut self,
-        known: &KnownSeries,
-        key: SeriesKey,
-        at: Timestamp,
-        histogram: NativeHistogram,
-        newcomer: impl FnOnce() -> Newcomer,
-    ) {
-        self.histograms.push((key, at, histogram));
-        if !known.has(key) {
-            self.meet(key, newcomer);
-        }
-    }
-
-    /// Notes a series that was never met, once.
-    pub(super) fn meet(&mut self, key: SeriesKey, newcomer: impl FnOnce() -> Newcomer) {
-        if !self.places.contains_key(&key) {
-            self.places.insert(key, self.newcomers.len());
-            self.newcomers.push(newcomer());
-        }
-    }
-
-    /// Adds one sample as a row of its own.
-    pub(super) fn sample(
-        &mut self,
-        known: &KnownSeries,
-        key: SeriesKey,
-        at: Timestamp,
-        value: f64,
-        newcomer: impl FnOnce() -> Newcomer,
-    ) {
-        let place = self.at.len();
-        self.at.push(at);
-        self.value.push(value);
-        self.row(known, key, place..place + 1, newcomer);
-    }
-}
-
-/// How much of a body was kept.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Kept {
-    /// Floats.
-    pub samples: u64,
-    /// Native histograms.
-    pub histograms: u64,
-}
-
 /// What is settled before the transaction.
 #[derive(Default)]
-struct Settled {
-    batch: SampleBatch,
-    histograms: HistogramBatch,
+pub(super) struct Settled {
+    pub batch: SampleBatch,
+    pub histograms: HistogramBatch,
+    pub exemplars: Vec<(SeriesId, Exemplar)>,
     /// Samples of newcomers: index of the newcomer, moment, value.
-    of_newcomers: Vec<(usize, Timestamp, f64)>,
+    pub of_newcomers: Vec<(usize, Timestamp, f64)>,
     /// Histograms of newcomers.
-    histograms_of_newcomers: Vec<(usize, Timestamp, NativeHistogram)>,
-    senders: BTreeSet<u32>,
+    pub histograms_of_newcomers: Vec<(usize, Timestamp, NativeHistogram)>,
+    /// Exemplars of newcomers.
+    pub exemplars_of_newcomers: Vec<(usize, Exemplar)>,
+    /// Exemplars of another time.
+    pub untimely_exemplars: u64,
+    pub senders: BTreeSet<u32>,
 }
 
 impl Settled {
-    fn kept(&self) -> Kept {
+    /// How much there is to be kept.
+    pub(super) fn kept(&self) -> Kept {
         Kept {
             samples: (self.batch.len() + self.of_newcomers.len()) as u64,
             histograms: (self.histograms.len() + self.histograms_of_newcomers.len()) as u64,
+            exemplars: (self.exemplars.len() + self.exemplars_of_newcomers.len()) as u64,
         }
-    }
-}
-
-/// What became of a newcomer.
-struct Met {
-    key: SeriesKey,
-    id: Result<SeriesId, SeriesRefusal>,
-    sender: u32,
-}
-
-/// Items lost for each reason why a series was refused.
-#[derive(Default)]
-struct Refused(BTreeMap<SeriesRefusal, Kept>);
-
-impl Refused {
-    /// Notes the refusals, and answers how much was kept of `kept` then.
-    fn told(self, mut kept: Kept, rejections: &mut Rejections) -> Kept {
-        for (refusal, lost) in self.0 {
-            let reason = match refusal {
-                SeriesRefusal::Total(_) => Reason::TooManySeries,
-                SeriesRefusal::Target(_) => Reason::TooManySeriesOfTarget,
-                SeriesRefusal::Metric(_) => Reason::TooManySeriesOfMetric,
-            };
-            rejections.note(reason, lost.samples + lost.histograms, || format!("a new series is refused: {refusal}"));
-            kept.samples -= lost.samples;
-            kept.histograms -= lost.histograms;
-        }
-        kept
     }
 }
 
@@ -262,7 +135,7 @@ impl KnownSeries {
     }
 
     /// Gives a series the type and unit of its family; what has none is remembered for when it is declared.
-    fn typed(&self, newcomer: &mut Newcomer) {
+    pub(super) fn typed(&self, newcomer: &mut Newcomer) {
         if newcomer.series.metric_type != MetricType::Unknown {
             return;
         }
@@ -281,7 +154,8 @@ impl KnownSeries {
         }
     }
 
-    fn settle(&self, body: &mut Body, now: Timestamp, rejections: &mut Rejections) -> Settled {
+    /// Sorts a body by what is known of its series, and leaves out what is of another time.
+    pub(super) fn settle(&self, body: &mut Body, now: Timestamp, rejections: &mut Rejections) -> Settled {
         let mut settled = Settled::default();
         settled.batch.series.reserve(body.at.len());
         settled.batch.at.reserve(body.at.len());
@@ -299,8 +173,8 @@ impl KnownSeries {
                         settled.senders.insert(sender);
                         last_sender = Some(sender);
                     }
-                } else if let Some(place) = body.places.get(&row.key) {
-                    settled.of_newcomers.push((*place, *at, *value));
+                } else if let Some(place) = body.place(row.key) {
+                    settled.of_newcomers.push((place, *at, *value));
                 }
             }
         }
@@ -311,15 +185,24 @@ impl KnownSeries {
             if let Some((id, sender)) = ids.get(&key) {
                 settled.histograms.push(*id, at, histogram);
                 settled.senders.insert(*sender);
-            } else if let Some(place) = body.places.get(&key) {
-                settled.histograms_of_newcomers.push((*place, at, histogram));
+            } else if let Some(place) = body.place(key) {
+                settled.histograms_of_newcomers.push((place, at, histogram));
+            }
+        }
+        for (key, exemplar) in std::mem::take(&mut body.exemplars) {
+            if !is_timely(exemplar.at, now) {
+                settled.untimely_exemplars += 1;
+            } else if let Some((id, _)) = ids.get(&key) {
+                settled.exemplars.push((*id, exemplar));
+            } else if let Some(place) = body.place(key) {
+                settled.exemplars_of_newcomers.push((place, exemplar));
             }
         }
         settled
     }
 
     /// Numbers of newcomers' targets.
-    fn numbered(&self, newcomers: &[Newcomer]) -> Vec<u32> {
+    pub(super) fn numbered(&self, newcomers: &[Newcomer]) -> Vec<u32> {
         let mut senders = self.senders.lock();
         let number = |newcomer: &Newcomer| {
             let Senders { numbers, list } = &mut *senders;
@@ -338,7 +221,7 @@ impl KnownSeries {
     }
 
     /// The targets that are to be told again.
-    fn to_tell(&self, senders: &BTreeSet<u32>, now: Timestamp) -> Vec<(TargetKey, Labels)> {
+    pub(super) fn to_tell(&self, senders: &BTreeSet<u32>, now: Timestamp) -> Vec<(TargetKey, Labels)> {
         let mut known = self.senders.lock();
         let mut due = Vec::new();
         for number in senders {
@@ -352,7 +235,7 @@ impl KnownSeries {
     }
 
     /// Keeps the numbers of those that were registered.
-    fn remember(&self, met: Vec<Met>) {
+    pub(super) fn remember(&self, met: Vec<Met>) {
         let mut ids = self.ids.write();
         for Met { key, id, sender } in met {
             if let Ok(id) = id
@@ -361,93 +244,5 @@ impl KnownSeries {
                 ids.insert(key, (id, sender));
             }
         }
-    }
-}
-
-/// The status of a target that sends, on top of what was known of it.
-fn told(
-    tx: &mut WriteTx<'_>,
-    target: TargetKey,
-    labels: Labels,
-    door: Door,
-    now: Timestamp,
-) -> Result<Option<TargetStatus>, WriteError> {
-    let key = (target.job.clone(), target.instance.clone());
-    let earlier = tx.get::<TargetStatus>(&key)?;
-    // A target that is scraped or collected tells of itself.
-    if earlier.as_ref().is_some_and(|status| matches!(status.door, Door::Scrape | Door::Collect)) {
-        return Ok(None);
-    }
-    let known = earlier.as_ref().map(|status| status.info.labels.clone()).unwrap_or_default();
-    let info = TargetInfo { key: target, labels: if labels.is_empty() { known } else { labels } };
-    let mut status = intake::unvisited(info, door, None);
-    (status.last_attempt_at, status.last_success_at) = (Some(now), Some(now));
-    Ok(Some(status))
-}
-
-impl SentReceiver {
-    /// Commits a body: its newcomers, its samples, and that its targets send. Answers how much was kept.
-    pub(super) async fn commit(
-        &self,
-        door: Door,
-        mut body: Body,
-        rejections: &mut Rejections,
-    ) -> Result<Kept, WriteError> {
-        let now = self.clock.now();
-        body.newcomers.iter_mut().for_each(|newcomer| self.known.typed(newcomer));
-        let numbers = self.known.numbered(&body.newcomers);
-        let mut settled = self.known.settle(&mut body, now, rejections);
-        settled.senders.extend(numbers.iter().copied());
-        let kept = settled.kept();
-        if kept == Kept::default() && body.newcomers.is_empty() && body.metadata.is_empty() {
-            return Ok(kept);
-        }
-        let tell = self.known.to_tell(&settled.senders, now);
-        let newcomers = body.newcomers;
-        let (declared, metadata) = (body.metadata.clone(), body.metadata);
-        let (met, refused, appended) = self
-            .store
-            .write(move |tx| {
-                let mut met = Vec::with_capacity(newcomers.len());
-                // Targets first, so that whoever sees a new series finds what is known of its target.
-                for (target, labels) in tell {
-                    if let Some(status) = told(tx, target, labels, door, now)? {
-                        tx.put(&status)?;
-                    }
-                }
-                declared.iter().try_for_each(|one| tx.put(one))?;
-                for (newcomer, sender) in newcomers.iter().zip(numbers) {
-                    let id = tx.admit_series(&newcomer.target, &newcomer.series)?;
-                    met.push(Met { key: newcomer.key, id, sender });
-                }
-                let Settled { mut batch, mut histograms, of_newcomers, histograms_of_newcomers, .. } = settled;
-                let mut refused = Refused::default();
-                for (place, at, value) in of_newcomers {
-                    match met[place].id {
-                        Ok(id) => batch.push(id, at, value),
-                        Err(refusal) => refused.0.entry(refusal).or_default().samples += 1,
-                    }
-                }
-                for (place, at, histogram) in histograms_of_newcomers {
-                    match met[place].id {
-                        Ok(id) => histograms.push(id, at, histogram),
-                        Err(refusal) => refused.0.entry(refusal).or_default().histograms += 1,
-                    }
-                }
-                let appended = tx.append_samples(&batch)?;
-                tx.append_histograms(&histograms)?;
-                Ok((met, refused, appended))
-            })
-            .await?;
-        self.known.remember(met);
-        self.metadata.remember(metadata);
-        let kept = refused.told(kept, rejections);
-        if appended.too_late > 0 {
-            let told = || "a sample lies too far behind the newest one of its series".to_owned();
-            rejections.note(Reason::TooLate, appended.too_late, told);
-        }
-        let kept = Kept { samples: kept.samples - appended.too_late, ..kept };
-        self.metrics.taken(door, kept.samples + kept.histograms, appended.duplicates, rejections);
-        Ok(kept)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     SentError, SentReceiver, Taken,
-    series::{Body, Newcomer},
+    body::{Body, Newcomer},
 };
 use tandem_domain::{Timestamp, target::Door};
 use tandem_wire::{

@@ -1,5 +1,6 @@
 //! What the doors for senders count.
 
+use crate::ExemplarMetrics;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -18,6 +19,8 @@ pub struct SentMetrics {
     log_lines: AtomicU64,
     withheld_events: AtomicU64,
     duplicates: AtomicU64,
+    /// Exemplars of bodies.
+    pub exemplars: ExemplarMetrics,
     rejected: Mutex<BTreeMap<&'static str, u64>>,
 }
 

@@ -244,6 +244,73 @@ async fn lines_are_kept_and_bad_ones_named() {
     assert!(matches!(scene.receiver.influx(Some("weeks"), None, b"").await, Err(SentError::Malformed(_))));
 }
 
+/// Points with exemplars: of a sum, of a histogram with buckets, and of an exponential one.
+fn traced(at: i64) -> String {
+    let nanos = |millis: i64| millis * 1_000_000;
+    let exemplar = |trace: &str, value: &str, millis: i64, attributes: &str| {
+        format!(
+            r#"{{"traceId":"{trace}","spanId":"00f067aa0ba902b7","timeUnixNano":"{}",{value},"filteredAttributes":[{attributes}]}}"#,
+            nanos(millis)
+        )
+    };
+    let attribute = |name: &str, value: &str| format!(r#"{{"key":"{name}","value":{{"stringValue":"{value}"}}}}"#);
+    let (user, long) = (attribute("user", "u"), attribute("long", &"x".repeat(110)));
+    format!(
+        r#"{{"resourceMetrics":[{{"resource":{{"attributes":[{{"key":"service.name","value":{{"stringValue":"chat"}}}}]}},
+          "scopeMetrics":[{{"metrics":[
+            {{"name":"requests","description":"All of them.","sum":{{"aggregationTemporality":2,"isMonotonic":true,
+              "dataPoints":[{{"asInt":"5","timeUnixNano":"{at}","exemplars":[{later},{sooner}]}}]}}}},
+            {{"name":"latency","unit":"s","description":"How long.","histogram":{{"aggregationTemporality":2,
+              "dataPoints":[{{"timeUnixNano":"{at}","count":"3","sum":4,"explicitBounds":[0.5,2],
+                "bucketCounts":["1","1","1"],"exemplars":[{low},{high}]}}]}}}},
+            {{"name":"size","exponentialHistogram":{{"aggregationTemporality":2,
+              "dataPoints":[{{"timeUnixNano":"{at}","count":"1","sum":1,"scale":2,
+                "positive":{{"offset":0,"bucketCounts":["1"]}},"exemplars":[{low}]}}]}}}}]}}]}}]}}"#,
+        at = nanos(at),
+        later = exemplar("0af7651916cd43dd8448eb211c80319c", r#""asInt":"2""#, at - 10, &user),
+        sooner = exemplar("00000000000000000000000000000000", r#""asDouble":1.5"#, at - 20, &long),
+        low = exemplar("1af7651916cd43dd8448eb211c80319c", r#""asDouble":0.5"#, at - 30, ""),
+        high = exemplar("2af7651916cd43dd8448eb211c80319c", r#""asDouble":9"#, at - 40, ""),
+    )
+}
+
+#[tokio::test]
+async fn exemplars_of_otlp_go_with_their_series_and_what_is_declared_is_kept_once() {
+    let scene = scene(NOW);
+    for _ in 0..2 {
+        let taken = scene.receiver.otlp_metrics(Encoding::Json, None, traced(NOW).as_bytes()).await.expect("taken");
+        assert_eq!(taken.rejections.sentence(), None);
+    }
+    let read = scene.store.read().expect("a snapshot");
+    let of = |metric: &str, le: Option<&str>| {
+        let fits = |one: &&Series| one.description.metric == metric && one.description.labels.get("le") == le;
+        let all = scene.series();
+        let id = all.iter().find(fits).expect("it is there").id;
+        let found = read.exemplars(id, Timestamp::MIN, Timestamp::MAX).expect("read");
+        let told = |one: &tandem_domain::exemplar::Exemplar| {
+            let labels: Vec<_> = one.labels.iter().map(|(name, value)| format!("{name}={}", &value[..1])).collect();
+            (labels.join(","), one.value, one.at.0 - NOW)
+        };
+        found.iter().map(told).collect::<Vec<_>>()
+    };
+    let of_sum = of("requests_total", None);
+    assert_eq!(of_sum, [("span_id=0".into(), 1.5, -20), ("span_id=0,trace_id=0,user=u".into(), 2.0, -10)]);
+    let one = |value: f64, at: i64, trace: &str| vec![(format!("span_id=0,trace_id={trace}"), value, at)];
+    assert_eq!(of("latency_seconds_bucket", Some("0.5")), one(0.5, -30, "1"), "a bound belongs to its bucket");
+    assert_eq!(of("latency_seconds_bucket", Some("2")), []);
+    assert_eq!(of("latency_seconds_bucket", Some("+Inf")), one(9.0, -40, "2"));
+    assert_eq!(of("size", None), one(0.5, -30, "1"));
+    assert_eq!((scene.receiver.metrics.exemplars.kept(), scene.store.metrics().exemplars), (5, 5));
+    let refused: u64 = scene.receiver.metrics.exemplars.refused().iter().map(|(_, count)| count).sum();
+    assert_eq!(refused, 1, "of two of one series sent again the older one is out of order");
+    let told = read.scan::<MetricMetadata>(.., 10).expect("read");
+    let told: Vec<_> = told.iter().map(|one| (one.family.as_str(), one.help.as_str(), one.unit.as_str())).collect();
+    assert_eq!(
+        told,
+        [("latency_seconds", "How long.", "seconds"), ("requests_total", "All of them.", ""), ("size", "", "")]
+    );
+}
+
 /// What a real Prometheus posted, when it is at hand: nothing lost, nothing twice.
 #[tokio::test]
 async fn recorded_remote_writes_are_kept_whole() {

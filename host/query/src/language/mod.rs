@@ -5,6 +5,7 @@ mod build;
 mod durations;
 mod places;
 mod resolve;
+mod selectors;
 mod tokens;
 pub(crate) mod tree;
 
@@ -12,6 +13,7 @@ use crate::{Grid, QueryError};
 use build::Builder;
 pub(crate) use build::matchers;
 use promql_parser::parser::{self, Expr};
+pub(crate) use selectors::selectors;
 use tree::Node;
 
 /// A label that marks the selector of `info`, which may match everything, for the parser, which takes no such selector.

@@ -13,6 +13,9 @@ const LEAST_MAX_SIZE: Bytes = Bytes(16 << 20);
 /// Least memory for samples: below it blocks become too short to be worth their keys.
 const LEAST_HEAD: Bytes = Bytes(8 << 20);
 
+/// Most exemplars: each takes some hundred bytes of memory, and of a series the newest is in memory whole.
+const MOST_EXEMPLARS: u64 = 5_000_000;
+
 /// The store's own settings.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -25,6 +28,8 @@ pub struct StoreConfig {
     pub out_of_order_window: Period,
     /// Memory of samples at which they are written into blocks.
     pub head: Bytes,
+    /// How many exemplars are kept; the oldest go first. 0 keeps none.
+    pub exemplars: u64,
 }
 
 fn period(millis: i64) -> Period {
@@ -43,6 +48,7 @@ impl Default for StoreConfig {
             max_size: options.max_bytes.map(Bytes),
             out_of_order_window: period(options.late_millis),
             head: Bytes(options.head_bytes as u64),
+            exemplars: options.max_exemplars,
         }
     }
 }
@@ -58,6 +64,7 @@ impl StoreConfig {
             max_bytes: self.max_size.map(|size| size.0),
             late_millis: millis(self.out_of_order_window),
             head_bytes: bytes(self.head),
+            max_exemplars: self.exemplars,
         }
     }
 
@@ -73,6 +80,9 @@ impl StoreConfig {
             return Err(
                 "out_of_order_window is longer than retention: what came so late would be dropped at once".into()
             );
+        }
+        if self.exemplars > MOST_EXEMPLARS {
+            return Err(format!("exemplars must be at most {MOST_EXEMPLARS}: where each lies is kept in memory"));
         }
         if self.head.0 < LEAST_HEAD.0 {
             return Err("head must be at least \"8MiB\"".into());

@@ -44,7 +44,7 @@ impl Receiver {
     /// Starts it over its folder; none, with a word, where it is not installed.
     pub async fn start(kind: Kind, folder: &Path, port: u16) -> Option<Self> {
         match kind {
-            Kind::Prometheus => Self::start_prometheus(folder, port, "global: {}\n").await,
+            Kind::Prometheus => Self::start_prometheus(folder, port, "global: {}\n", "").await,
             Kind::VictoriaMetrics => {
                 let arguments = [
                     format!("-storageDataPath={}", folder.join("receiver").display()),
@@ -57,14 +57,15 @@ impl Receiver {
         }
     }
 
-    /// A Prometheus with a configuration.
-    pub async fn start_prometheus(folder: &Path, port: u16, config: &str) -> Option<Self> {
+    /// A Prometheus with a configuration and features that are switched on, separated by commas.
+    pub async fn start_prometheus(folder: &Path, port: u16, config: &str, features: &str) -> Option<Self> {
         std::fs::write(folder.join("prometheus.yml"), config).expect("written");
         let arguments = [
             format!("--config.file={}", folder.join("prometheus.yml").display()),
             format!("--storage.tsdb.path={}", folder.join("receiver").display()),
             format!("--web.listen-address=127.0.0.1:{port}"),
             "--web.enable-remote-write-receiver".into(),
+            format!("--enable-feature={features}"),
         ];
         Some(Self::spawn(Kind::Prometheus, &installed("prometheus")?, &arguments, port).await)
     }

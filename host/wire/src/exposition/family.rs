@@ -2,6 +2,7 @@
 
 use crate::families::part_of;
 use std::{
+    borrow::Cow,
     collections::{HashMap, hash_map::DefaultHasher},
     hash::Hasher,
 };
@@ -14,6 +15,21 @@ const MAX_FAMILIES: usize = 500_000;
 struct Family<'p> {
     metric_type: Option<MetricType>,
     unit: &'p str,
+    /// As written, with its escapes.
+    help: Option<&'p str>,
+}
+
+/// What a page declares of a family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared<'p> {
+    /// Its name.
+    pub family: &'p str,
+    /// Its type.
+    pub metric_type: MetricType,
+    /// Its unit, or empty.
+    pub unit: &'p str,
+    /// For people, or empty.
+    pub help: Cow<'p, str>,
 }
 
 /// The families of a page by name.
@@ -22,6 +38,8 @@ pub(super) struct Families<'p> {
     by_name: HashMap<&'p str, Family<'p>>,
     /// Over all types and units that were declared, in their order.
     declarations: u64,
+    /// Over all lines of help too.
+    texts: u64,
     /// The name of the last sample: the next is mostly of the same.
     last: &'p str,
 }
@@ -33,6 +51,23 @@ impl<'p> Families<'p> {
 
     pub(super) fn declarations(&self) -> u64 {
         self.declarations
+    }
+
+    /// A number over all that is declared, help included.
+    pub(super) fn texts(&self) -> u64 {
+        self.texts
+    }
+
+    /// The families of which anything is declared, in no order.
+    pub(super) fn declared(&self) -> impl Iterator<Item = Declared<'p>> {
+        let is_declared =
+            |family: &Family<'_>| family.metric_type.is_some() || family.help.is_some() || !family.unit.is_empty();
+        self.by_name.iter().filter(move |(_, family)| is_declared(family)).map(|(name, family)| Declared {
+            family: name,
+            metric_type: family.metric_type.unwrap_or(MetricType::Unknown),
+            unit: family.unit,
+            help: unescaped(family.help.unwrap_or_default()),
+        })
     }
 
     fn entry(&mut self, name: &'p str) -> Option<&mut Family<'p>> {
@@ -50,17 +85,21 @@ impl<'p> Families<'p> {
         if !["TYPE", "UNIT", "HELP"].contains(&keyword) {
             return false;
         }
-        if keyword != "HELP" {
+        let joined = |earlier: u64| {
             let mut hasher = DefaultHasher::new();
-            hasher.write_u64(self.declarations);
+            hasher.write_u64(earlier);
             hasher.write(comment.as_bytes());
-            self.declarations = hasher.finish();
+            hasher.finish()
+        };
+        self.texts = joined(self.texts);
+        if keyword != "HELP" {
+            self.declarations = joined(self.declarations);
         }
         let Some(family) = self.entry(name.trim_matches('"')) else { return true };
         match keyword {
             "TYPE" => family.metric_type = Some(metric_type(rest)),
             "UNIT" => family.unit = rest,
-            _ => {}
+            _ => family.help = Some(help_of(comment, name)),
         }
         true
     }
@@ -93,6 +132,31 @@ impl<'p> Families<'p> {
             None => (MetricType::Unknown, ""),
         }
     }
+}
+
+/// The text of a `# HELP` line of a name.
+fn help_of<'p>(comment: &'p str, name: &str) -> &'p str {
+    let named = comment.trim_ascii_start().strip_prefix("HELP").unwrap_or_default().trim_ascii_start();
+    named.strip_prefix(name).unwrap_or_default().trim_ascii_start()
+}
+
+/// A help without its escapes: of line breaks, strokes and, in OpenMetrics, quotes.
+fn unescaped(text: &str) -> Cow<'_, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (c, chars.clone().next()) {
+            ('\\', Some(escaped @ ('n' | '\\' | '"'))) => {
+                plain.push(if escaped == 'n' { '\n' } else { escaped });
+                chars.next();
+            }
+            _ => plain.push(c),
+        }
+    }
+    Cow::Owned(plain)
 }
 
 /// The name of a series as written: before its labels, or the first quoted text among them.

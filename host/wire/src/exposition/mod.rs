@@ -17,6 +17,7 @@ mod strict_text;
 #[cfg(test)]
 mod tests;
 
+pub use family::Declared;
 pub use lexer::MAX_LABELS;
 pub use sample::{Exemplar, Sample};
 pub use strict::{Fault, Verdict, check};
@@ -90,6 +91,16 @@ impl Page<'_> {
     /// [`Page::describe`] says of a series.
     pub fn declarations(&self) -> u64 {
         self.families.declarations()
+    }
+
+    /// A number over all that the page declares, help included: as long as it is the same, so is [`Page::declared`].
+    pub fn texts(&self) -> u64 {
+        self.families.texts()
+    }
+
+    /// What the page declares of its families, in no order.
+    pub fn declared(&self) -> impl Iterator<Item = Declared<'_>> {
+        self.families.declared()
     }
 
     /// The series of a sample of this page, with the type and unit its family declares.

@@ -37,6 +37,31 @@ fn moments_are_of_the_unit_of_their_format_however_large() {
 }
 
 #[test]
+fn what_is_declared_is_told_without_escapes_and_a_change_of_it_is_seen() {
+    let text = "# HELP a  One \\\\ two\\nthree \\\"four\\\" \\x.\n# TYPE a counter\n# HELP b\n# UNIT c_seconds seconds\na_total 1\nd 2\n";
+    let page = parse(text.as_bytes(), Format::OpenMetrics).expect("a page");
+    let mut told: Vec<_> = page.declared().collect();
+    told.sort_by_key(|one| one.family);
+    let told: Vec<_> = told.iter().map(|one| (one.family, one.metric_type, one.unit, one.help.as_ref())).collect();
+    assert_eq!(
+        told,
+        [
+            ("a", MetricType::Counter, "", "One \\ two\nthree \"four\" \\x."),
+            ("b", MetricType::Unknown, "", ""),
+            ("c_seconds", MetricType::Unknown, "seconds", ""),
+        ]
+    );
+    let numbers = |text: &str| {
+        let page = parse(text.as_bytes(), Format::Text).expect("a page");
+        (page.declarations(), page.texts())
+    };
+    let (first, same, other) =
+        (numbers("# HELP a x\na 1\n"), numbers("# HELP a x\na 2\n"), numbers("# HELP a y\na 1\n"));
+    assert_eq!((first, first.0), (same, other.0));
+    assert_ne!(first.1, other.1, "a help alone describes no series anew");
+}
+
+#[test]
 fn exemplars_are_read_with_their_moments() {
     let text = b"# TYPE c counter\nc_total{a=\" # \"} 1 2 # {trace_id=\"x\"} 0.5 1.25\n# EOF\n";
     let page = parse(text, Format::OpenMetrics).expect("a page");

@@ -58,6 +58,8 @@ pub(super) struct Metric<'a> {
     #[serde(borrow, deserialize_with = "nullable")]
     pub name: Text<'a>,
     #[serde(borrow, deserialize_with = "nullable")]
+    pub description: Text<'a>,
+    #[serde(borrow, deserialize_with = "nullable")]
     pub unit: Text<'a>,
     #[serde(borrow, deserialize_with = "nullable")]
     pub metadata: Vec<KeyValue<'a>>,
@@ -105,8 +107,30 @@ pub(super) struct NumberPoint<'a> {
     pub as_double: Option<f64>,
     #[serde(deserialize_with = "some_integer")]
     pub as_int: Option<i64>,
+    #[serde(borrow, deserialize_with = "nullable")]
+    pub exemplars: Vec<Exemplar<'a>>,
     #[serde(deserialize_with = "nullable")]
     pub flags: u32,
+}
+
+/// An observation with the trace that it was made in.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Exemplar<'a> {
+    #[serde(borrow, deserialize_with = "nullable")]
+    pub filtered_attributes: Vec<KeyValue<'a>>,
+    #[serde(deserialize_with = "unsigned")]
+    pub time_unix_nano: u64,
+    #[serde(deserialize_with = "some_double")]
+    pub as_double: Option<f64>,
+    #[serde(deserialize_with = "some_integer")]
+    pub as_int: Option<i64>,
+    /// Hexadecimal.
+    #[serde(borrow, deserialize_with = "nullable")]
+    pub trace_id: Text<'a>,
+    /// Hexadecimal.
+    #[serde(borrow, deserialize_with = "nullable")]
+    pub span_id: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -126,6 +150,8 @@ pub(super) struct HistogramPoint<'a> {
     pub bucket_counts: Vec<u64>,
     #[serde(deserialize_with = "doubles")]
     pub explicit_bounds: Vec<f64>,
+    #[serde(borrow, deserialize_with = "nullable")]
+    pub exemplars: Vec<Exemplar<'a>>,
     #[serde(deserialize_with = "nullable")]
     pub flags: u32,
 }
@@ -151,6 +177,8 @@ pub(super) struct ExponentialPoint<'a> {
     pub positive: Buckets,
     #[serde(deserialize_with = "nullable")]
     pub negative: Buckets,
+    #[serde(borrow, deserialize_with = "nullable")]
+    pub exemplars: Vec<Exemplar<'a>>,
     #[serde(deserialize_with = "nullable")]
     pub flags: u32,
     #[serde(deserialize_with = "some_double")]

@@ -4,7 +4,8 @@
 //! `instance` from `service.*`, `target_info` for the other attributes of the resource): sums and gauges one series each,
 //! histograms `_bucket`, `_sum` and `_count`, summaries with label `quantile`, exponential histograms native histograms,
 //! which [`crate::classic`] turns into float series. Points of delta temporality are marked, and the caller's
-//! [`Accumulator`] adds them up. What has no place in a series (minimum, maximum, exemplars, descriptions) is not kept.
+//! [`Accumulator`] adds them up. Exemplars go with their series, those of a histogram with the bucket that counts them, and what is
+//! declared of a metric beside them. What has no place in a series (minimum and maximum) is not kept.
 //!
 //! A metric, point or record that cannot be used costs itself; the answer tells the sender how many were (partial success).
 //! Specifications: "OTLP 1.x", "OTLP/HTTP", "Prometheus and OpenMetrics compatibility" of OpenTelemetry.

@@ -1,8 +1,8 @@
 //! The messages of OTLP from protobuf. What nests without bound has a depth, and what repeats without bound a budget.
 
 use super::message::{
-    AnyValue, ArrayValue, Buckets, ExponentialPoint, HistogramPoint, KeyValue, KeyValueList, LogRecord, Metric,
-    NumberPoint, Points, QuantileValue, Resource, Scope, SummaryPoint,
+    AnyValue, ArrayValue, Buckets, Exemplar, ExponentialPoint, HistogramPoint, KeyValue, KeyValueList, LogRecord,
+    Metric, NumberPoint, Points, QuantileValue, Resource, Scope, SummaryPoint,
 };
 use crate::protobuf::{Field, Malformed, Reader, zigzag};
 use base64::Engine as _;
@@ -105,6 +105,7 @@ pub(super) fn metric<'b>(mut reader: Reader<'b>, budget: &mut Budget) -> Result<
     while let Some((number, field)) = reader.field()? {
         match number {
             1 => found.name = Cow::Borrowed(field.text()?),
+            2 => found.description = Cow::Borrowed(field.text()?),
             3 => found.unit = Cow::Borrowed(field.text()?),
             5 => found.gauge = Some(points(field, budget, number_point)?),
             7 => found.sum = Some(points(field, budget, number_point)?),
@@ -153,6 +154,7 @@ fn number_point<'b>(mut reader: Reader<'b>, budget: &mut Budget) -> Result<Numbe
             2 => found.start_time_unix_nano = fixed(field)?,
             3 => found.time_unix_nano = fixed(field)?,
             4 => found.as_double = Some(field.double()?),
+            5 => found.exemplars.push(exemplar(field, budget)?),
             6 => found.as_int = Some(fixed(field)? as i64),
             7 => found.attributes.push(key_value(field, budget, 0)?),
             8 => found.flags = field.number32()?,
@@ -160,6 +162,29 @@ fn number_point<'b>(mut reader: Reader<'b>, budget: &mut Budget) -> Result<Numbe
         }
     }
     Ok(found)
+}
+
+fn exemplar<'b>(field: Field<'b>, budget: &mut Budget) -> Result<Exemplar<'b>, Malformed> {
+    budget.spend()?;
+    let mut found = Exemplar::default();
+    let mut reader = field.message()?;
+    while let Some((number, field)) = reader.field()? {
+        match number {
+            2 => found.time_unix_nano = fixed(field)?,
+            3 => found.as_double = Some(field.double()?),
+            4 => found.span_id = hex(field.bytes()?),
+            5 => found.trace_id = hex(field.bytes()?),
+            6 => found.as_int = Some(fixed(field)? as i64),
+            7 => found.filtered_attributes.push(key_value(field, budget, 0)?),
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+/// The number of a trace or span, of which the longest has sixteen bytes.
+fn hex(bytes: &[u8]) -> Cow<'static, str> {
+    Cow::Owned(bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn histogram_point<'b>(mut reader: Reader<'b>, budget: &mut Budget) -> Result<HistogramPoint<'b>, Malformed> {
@@ -178,6 +203,7 @@ fn histogram_point<'b>(mut reader: Reader<'b>, budget: &mut Budget) -> Result<Hi
                 found.explicit_bounds.push(f64::from_bits(bits));
                 budget.spend()
             })?,
+            8 => found.exemplars.push(exemplar(field, budget)?),
             9 => found.attributes.push(key_value(field, budget, 0)?),
             10 => found.flags = field.number32()?,
             _ => {}
@@ -200,6 +226,7 @@ fn exponential_point<'b>(mut reader: Reader<'b>, budget: &mut Budget) -> Result<
             8 => found.positive = buckets(field.message()?, budget)?,
             9 => found.negative = buckets(field.message()?, budget)?,
             10 => found.flags = field.number32()?,
+            11 => found.exemplars.push(exemplar(field, budget)?),
             14 => found.zero_threshold = Some(field.double()?),
             _ => {}
         }
@@ -253,7 +280,6 @@ fn summary_point<'b>(mut reader: Reader<'b>, budget: &mut Budget) -> Result<Summ
 
 pub(super) fn log_record<'b>(mut reader: Reader<'b>, budget: &mut Budget) -> Result<LogRecord<'b>, Malformed> {
     let mut found = LogRecord::default();
-    let hex = |bytes: &[u8]| Cow::Owned(bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>());
     while let Some((number, field)) = reader.field()? {
         match number {
             1 => found.time_unix_nano = fixed(field)?,

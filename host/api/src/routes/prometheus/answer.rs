@@ -23,7 +23,7 @@ pub(super) fn labels_json(labels: &Labels) -> Value {
 }
 
 /// A number as Prometheus writes it: as text, so that infinities and NaN have a place.
-fn number_text(value: f64) -> String {
+pub(super) fn number_text(value: f64) -> String {
     if value == 0.0 || !value.is_finite() || PLAIN_NUMBERS.contains(&value.abs()) {
         return tandem_query::number_text(value);
     }
@@ -34,7 +34,7 @@ fn number_text(value: f64) -> String {
 }
 
 /// Seconds since the epoch, whole ones without a point.
-struct Moment(i64);
+pub(super) struct Moment(pub(super) i64);
 
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

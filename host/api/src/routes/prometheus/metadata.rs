@@ -11,7 +11,7 @@ use axum::{
     response::Response,
 };
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tandem_domain::{metadata::MetricMetadata, series::MetricType};
 use tandem_query::{ErrorKind, QueryError, StoreSource};
 
@@ -38,9 +38,15 @@ fn known(source: &StoreSource, wanted: Option<&str>) -> Result<BTreeMap<String, 
     .into_iter()
     .map(|one: MetricMetadata| (one.family.clone(), one))
     .collect();
+    let declared: BTreeSet<String> = found.keys().cloned().collect();
     for series in read.one_series_of_each_metric() {
         let family = series.family();
         if series.metric_type == MetricType::Unknown || wanted.is_some_and(|wanted| wanted != family) {
+            continue;
+        }
+        // A counter `x` of OpenMetrics has the series `x_total`; what is declared of `x` is the word on it.
+        let is_part = |suffix: &str| family.strip_suffix(suffix).is_some_and(|stem| declared.contains(stem));
+        if ["_total", "_created", "_info", "_bucket", "_sum", "_count"].into_iter().any(is_part) {
             continue;
         }
         let (family, metric_type, unit) = (family.to_owned(), series.metric_type, series.unit.clone());

@@ -2,6 +2,7 @@
 
 pub(super) mod admin;
 mod answer;
+pub(super) mod exemplars;
 pub(super) mod metadata;
 mod parameters;
 pub(super) mod query;

@@ -1,6 +1,7 @@
 //! Points of metrics as samples of series: what a request becomes, and what its metrics have in common. Beside it lie the walk
 //! through a request ([`walk`]) and what each kind of point becomes ([`points`]).
 
+mod exemplars;
 mod points;
 mod walk;
 
@@ -19,11 +20,13 @@ use crate::{
     remote_write::STALE_NAN,
     series_key::{KeySeed, SeriesKey},
 };
-use points::Place;
+use points::{Place, Placed};
 use std::collections::BTreeMap;
 use tandem_domain::{
     Timestamp,
+    exemplar::Exemplar,
     histogram::NativeHistogram,
+    metadata::MetricMetadata,
     series::{MetricType, SeriesDescription},
 };
 
@@ -54,6 +57,8 @@ pub struct SampleRow {
     pub at: Timestamp,
     /// How much; [`STALE_NAN`] ends the series.
     pub value: f64,
+    /// By rising moments.
+    pub exemplars: Vec<Exemplar>,
 }
 
 /// One exponential histogram.
@@ -71,6 +76,8 @@ pub struct HistogramRow {
     pub at: Timestamp,
     /// The distribution.
     pub histogram: NativeHistogram,
+    /// By rising moments.
+    pub exemplars: Vec<Exemplar>,
 }
 
 /// A request as samples.
@@ -82,6 +89,8 @@ pub struct MetricsBatch {
     pub samples: Vec<SampleRow>,
     /// Exponential histograms.
     pub histograms: Vec<HistogramRow>,
+    /// What is declared of metrics of which a point was taken.
+    pub metadata: Vec<MetricMetadata>,
     /// Data points that were taken.
     pub points: u64,
     /// Data points that were not, by reason; a metric that cannot be read counts as one.
@@ -154,73 +163,62 @@ impl Converter<'_> {
         let scraped = self.scraped || metric.metadata.iter().any(|pair| names::tells_prometheus(&pair.key));
         let plain = |naming| names::metric(&metric.name, &metric.unit, if scraped { Naming::Scraped } else { naming });
         let unit = names::unit(&metric.unit);
+        let family = |name: String, metric_type| {
+            let (unit, help) = (unit.clone(), metric.description.to_string());
+            MetricMetadata { family: name, metric_type, unit, help }
+        };
         if let Some(points) = &metric.gauge {
-            let name = plain(Naming::Gauge);
-            self.points(points, &name, |converter, point| {
-                let head = converter.head(&name, &unit, MetricType::Gauge, Some(2), point.place())?;
-                converter.number(&head, point)
-            });
+            let family = family(plain(Naming::Gauge), MetricType::Gauge);
+            self.points(points, family, Some(2), Self::number);
         }
         if let Some(points) = &metric.sum {
             let (naming, metric_type) = match points.is_monotonic {
                 true => (Naming::Counter, MetricType::Counter),
                 false => (Naming::Other, MetricType::Gauge),
             };
-            let name = plain(naming);
-            let temporality = Some(points.aggregation_temporality);
-            self.points(points, &name, |converter, point| {
-                let head = converter.head(&name, &unit, metric_type, temporality, point.place())?;
-                converter.number(&head, point)
-            });
+            self.points(points, family(plain(naming), metric_type), Some(points.aggregation_temporality), Self::number);
         }
-        let name = plain(Naming::Other);
+        let distribution = || family(plain(Naming::Other), MetricType::Histogram);
         if let Some(points) = &metric.histogram {
-            let temporality = Some(points.aggregation_temporality);
-            self.points(points, &name, |converter, point| {
-                let head = converter.head(&name, &unit, MetricType::Histogram, temporality, point.place())?;
-                converter.histogram(&head, point)
-            });
+            self.points(points, distribution(), Some(points.aggregation_temporality), Self::histogram);
         }
         if let Some(points) = &metric.exponential_histogram {
-            let temporality = Some(points.aggregation_temporality);
-            self.points(points, &name, |converter, point| {
-                let head = converter.head(&name, &unit, MetricType::Histogram, temporality, point.place())?;
-                converter.exponential(&head, point)
-            });
+            self.points(points, distribution(), Some(points.aggregation_temporality), Self::exponential);
         }
         if let Some(points) = &metric.summary {
-            self.points(points, &name, |converter, point| {
-                let head = converter.head(&name, &unit, MetricType::Summary, Some(2), point.place())?;
-                converter.summary(&head, point)
-            });
+            self.points(points, family(plain(Naming::Other), MetricType::Summary), Some(2), Self::summary);
         }
     }
 
     /// Takes in each point whole or not at all.
-    fn points<T>(
+    fn points<T: Placed>(
         &mut self,
         points: &Points<T>,
-        name: &str,
-        mut take: impl FnMut(&mut Self, &T) -> Result<(), Rejection>,
+        family: MetricMetadata,
+        temporality: Option<u32>,
+        take: impl Fn(&mut Self, &Head<'_>, &T) -> Result<(), Rejection>,
     ) {
+        let taken = self.batch.points;
         for point in &points.data_points {
             let samples = self.batch.samples.len();
-            match take(self, point) {
+            let head = self.head(&family, temporality, point.place());
+            match head.and_then(|head| take(self, &head, point)) {
                 Ok(()) => self.batch.points += 1,
                 Err(rejection) => {
                     self.batch.samples.truncate(samples);
-                    let text = format!("{name}: {}", rejection.text);
+                    let text = format!("{}: {}", family.family, rejection.text);
                     self.batch.rejections.add(Rejection { text, ..rejection }, 1);
                 }
             }
+        }
+        if self.batch.points > taken {
+            self.batch.metadata.push(family);
         }
     }
 
     fn head<'p>(
         &mut self,
-        name: &'p str,
-        unit: &'p str,
-        metric_type: MetricType,
+        family: &'p MetricMetadata,
         temporality: Option<u32>,
         place: Place<'_>,
     ) -> Result<Head<'p>, Rejection> {
@@ -241,6 +239,7 @@ impl Converter<'_> {
         }
         let at = moment(place.nanos);
         self.latest = self.latest.max(Some(at));
+        let (name, unit, metric_type) = (family.family.as_str(), family.unit.as_str(), family.metric_type);
         Ok(Head { name, unit, metric_type, labels, at, counting, stale: place.flags & NO_VALUE != 0 })
     }
 
@@ -287,7 +286,8 @@ impl Converter<'_> {
         let (key, series) = self.series(head, suffix, extra)?;
         let value = if head.stale { f64::from_bits(STALE_NAN) } else { value };
         let resource = self.batch.resources.len().saturating_sub(1) as u32;
-        self.batch.samples.push(SampleRow { resource, key, series, counting: head.counting, at: head.at, value });
+        let (counting, at, exemplars) = (head.counting, head.at, Vec::new());
+        self.batch.samples.push(SampleRow { resource, key, series, counting, at, value, exemplars });
         Ok(())
     }
 }

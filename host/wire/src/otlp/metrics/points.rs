@@ -1,6 +1,6 @@
 //! What each kind of point becomes: one sample, the series of a histogram or summary, or a native histogram.
 
-use super::{Converter, Head, HistogramRow};
+use super::{Converter, Head, HistogramRow, exemplars::exemplars};
 use crate::{
     classic::bound_text,
     otlp::message::{self, ExponentialPoint, HistogramPoint, KeyValue, NumberPoint, SummaryPoint},
@@ -12,10 +12,14 @@ use tandem_domain::histogram::{Buckets, NativeHistogram, ResetHint, SCHEMAS, Spa
 impl Converter<'_> {
     pub(super) fn number(&mut self, head: &Head<'_>, point: &NumberPoint<'_>) -> Result<(), Rejection> {
         match point.as_double.or(point.as_int.map(|int| int as f64)) {
-            Some(value) => self.emit(head, "", None, value),
-            None if head.stale => self.emit(head, "", None, 0.0),
-            None => Err(Rejection { reason: Reason::Malformed, text: "a point has no value".into() }),
+            Some(value) => self.emit(head, "", None, value)?,
+            None if head.stale => self.emit(head, "", None, 0.0)?,
+            None => return Err(Rejection { reason: Reason::Malformed, text: "a point has no value".into() }),
         }
+        if let Some(row) = self.batch.samples.last_mut() {
+            row.exemplars = exemplars(&point.exemplars, head.at);
+        }
+        Ok(())
     }
 
     pub(super) fn histogram(&mut self, head: &Head<'_>, point: &HistogramPoint<'_>) -> Result<(), Rejection> {
@@ -30,12 +34,19 @@ impl Converter<'_> {
         if bounds.iter().any(|bound| bound.is_nan()) || bounds.windows(2).any(|pair| pair[0] >= pair[1]) {
             return bad("the bounds do not rise");
         }
-        let mut total = 0_u64;
+        let (mut total, first) = (0_u64, self.batch.samples.len());
         for (bound, count) in bounds.iter().zip(counts).filter(|(bound, _)| **bound != f64::INFINITY) {
             total = total.saturating_add(*count);
             self.emit(head, "_bucket", Some(("le", &bound_text(*bound))), total as f64)?;
         }
         self.emit(head, "_bucket", Some(("le", "+Inf")), point.count as f64)?;
+        for exemplar in exemplars(&point.exemplars, head.at) {
+            // It belongs to the first bucket that counts it.
+            let bucket = bounds.partition_point(|bound| *bound < exemplar.value && *bound != f64::INFINITY);
+            if let Some(row) = self.batch.samples.get_mut(first + bucket) {
+                row.exemplars.push(exemplar);
+            }
+        }
         self.emit(head, "_count", None, point.count as f64)?;
         point.sum.map_or(Ok(()), |sum| self.emit(head, "_sum", None, sum))
     }
@@ -87,7 +98,8 @@ impl Converter<'_> {
         self.spend(16)?;
         let (key, series) = self.series(head, "", None)?;
         let resource = self.batch.resources.len().saturating_sub(1) as u32;
-        let row = HistogramRow { resource, key, series, counting: head.counting, at: head.at, histogram };
+        let (counting, at, exemplars) = (head.counting, head.at, exemplars(&point.exemplars, head.at));
+        let row = HistogramRow { resource, key, series, counting, at, histogram, exemplars };
         self.batch.histograms.push(row);
         Ok(())
     }
@@ -101,10 +113,16 @@ pub(super) struct Place<'p> {
     pub flags: u32,
 }
 
+/// A point of any kind.
+pub(super) trait Placed {
+    /// Where and when it stands.
+    fn place(&self) -> Place<'_>;
+}
+
 macro_rules! placed {
     ($($point:ident),*) => {
-        $(impl<'a> $point<'a> {
-            pub(super) fn place(&self) -> Place<'_> {
+        $(impl Placed for $point<'_> {
+            fn place(&self) -> Place<'_> {
                 Place {
                     attributes: &self.attributes,
                     start: self.start_time_unix_nano,
