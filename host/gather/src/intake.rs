@@ -11,7 +11,7 @@ use tandem_domain::{
     series::{Labels, MetricType, SampleBatch, SeriesDescription, SeriesId},
     target::{CollectCursor, TargetInfo, TargetKey, TargetStatus},
 };
-use tandem_store::{Store, WriteError, WriteTx};
+use tandem_store::{SeriesRefusal, Store, WriteError, WriteTx};
 
 /// The NaN by which Prometheus marks the end of a series.
 pub(crate) const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
@@ -73,23 +73,32 @@ fn own(metric: &str, at: Timestamp, value: f64) -> Sample {
 }
 
 impl KnownIds {
-    /// The number of a series, registering it when it is not remembered.
+    /// The number of a series, registering it when it is not remembered: one that was brought when there may be one more, one
+    /// of the host's own in any case.
     fn id_of(
         &mut self,
         tx: &mut WriteTx<'_>,
         visited: &TargetKey,
         target: Option<TargetKey>,
-        series: SeriesDescription,
-    ) -> Result<SeriesId, WriteError> {
-        if let Some(id) = self.by_target.get(&target).and_then(|known| known.get(&series)) {
-            return Ok(*id);
+        series: &SeriesDescription,
+        is_own: bool,
+    ) -> Result<Result<SeriesId, SeriesRefusal>, WriteError> {
+        if let Some(id) = self.by_target.get(&target).and_then(|known| known.get(series)) {
+            return Ok(Ok(*id));
         }
-        let id = tx.register_series(target.as_ref().unwrap_or(visited), &series)?;
+        let of = target.as_ref().unwrap_or(visited);
+        let id = match is_own {
+            true => tx.register_series(of, series)?,
+            false => match tx.admit_series(of, series)? {
+                Ok(id) => id,
+                refused => return Ok(refused),
+            },
+        };
         if self.count < MAX_REMEMBERED_SERIES {
-            self.by_target.entry(target).or_default().insert(series, id);
+            self.by_target.entry(target).or_default().insert(series.clone(), id);
             self.count += 1;
         }
-        Ok(id)
+        Ok(Ok(id))
     }
 }
 
@@ -123,30 +132,32 @@ pub(crate) async fn record(
         Ok(visit) => (visit, None),
         Err(failure) => (Visit::default(), Some(failure)),
     };
-    let mut status = settled(status, at, duration_millis, failure);
+    let status = settled(status, at, duration_millis, failure);
     let (up, brought) = (status.failure.is_none(), visit.samples.len());
     limits.hold(&mut visit.samples, at, &mut visit.rejections);
-    let recorded = Recorded {
+    let mut recorded = Recorded {
         samples: visit.samples.len() as u64,
         events: visit.topology.as_ref().map_or(0, |topology| topology.events.len() as u64),
     };
-    if up {
-        status.last_samples = recorded.samples;
-        status.last_rejected = visit.rejections.count();
-        status.rejection = visit.rejections.told();
-    }
+    let mut told = Vec::new();
     if told_up {
-        visit.samples.push(own("up", at, f64::from(u8::from(up))));
-        visit.samples.push(own("scrape_duration_seconds", at, duration_millis as f64 / 1000.0));
-        visit.samples.push(own("scrape_samples_scraped", at, brought as f64));
+        told.push(own("up", at, f64::from(u8::from(up))));
+        told.push(own("scrape_duration_seconds", at, duration_millis as f64 / 1000.0));
+        told.push(own("scrape_samples_scraped", at, brought as f64));
     }
     let alive_before = told_up.then(|| known.alive.clone());
     // Should the commit fail, the numbers given in it were never given: they are not kept then.
     let ids = std::mem::take(&mut known.ids);
-    let (written, rejections) = (status.clone(), std::mem::take(&mut visit.rejections));
-    let (ids, alive) = store
+    let samples = Samples { brought: visit.samples, own: told, rejections: visit.rejections };
+    let (mut written, samples_brought) = (status, recorded.samples);
+    let (status, kept) = store
         .write(move |tx| {
-            let kept = write_samples(tx, ids, &written.info.key, visit.samples, at, alive_before.as_deref())?;
+            let kept = write_samples(tx, ids, &written.info.key, samples, at, alive_before.as_deref())?;
+            if up {
+                written.last_samples = samples_brought - kept.refused;
+                written.last_rejected = kept.rejections.count();
+                written.rejection = kept.rejections.told();
+            }
             if let Some(topology) = &visit.topology {
                 tx.append(topology)?;
             }
@@ -154,35 +165,62 @@ pub(crate) async fn record(
                 tx.put(&CollectCursor { target: written.info.key.clone(), cursor })?;
             }
             tx.put(&written)?;
-            Ok(kept)
+            Ok((written, kept))
         })
         .await?;
-    known.ids = ids;
-    known.alive = Arc::new(alive);
-    Ok((status, recorded, rejections))
+    recorded.samples -= kept.refused;
+    known.ids = kept.ids;
+    known.alive = Arc::new(kept.alive);
+    Ok((status, recorded, kept.rejections))
 }
 
-/// Appends samples, and the ends of series that lived before and are gone; answers which live now.
+/// What a visit brought, and what the host tells of it.
+struct Samples {
+    brought: Vec<Sample>,
+    own: Vec<Sample>,
+    rejections: Rejections,
+}
+
+/// What was written of it.
+struct KeptSamples {
+    ids: KnownIds,
+    /// The series that live now.
+    alive: HashSet<SeriesId>,
+    rejections: Rejections,
+    /// Samples of series that were refused.
+    refused: u64,
+}
+
+/// Appends samples, and the ends of series that lived before and are gone.
 fn write_samples(
     tx: &mut WriteTx<'_>,
     mut ids: KnownIds,
     visited: &TargetKey,
-    samples: Vec<Sample>,
+    samples: Samples,
     now: Timestamp,
     alive_before: Option<&HashSet<SeriesId>>,
-) -> Result<(KnownIds, HashSet<SeriesId>), WriteError> {
-    let mut batch = SampleBatch::default();
-    let mut alive = HashSet::with_capacity(samples.len());
-    for Sample { target, series, at, value } in samples {
-        let id = ids.id_of(tx, visited, target, series)?;
-        alive.insert(id);
-        batch.push(id, at, value);
+) -> Result<KeptSamples, WriteError> {
+    let Samples { brought, own, mut rejections } = samples;
+    let (mut batch, mut refused) = (SampleBatch::default(), 0);
+    let mut alive = HashSet::with_capacity(brought.len() + own.len());
+    let brought = brought.into_iter().map(|sample| (sample, false));
+    for (Sample { target, series, at, value }, is_own) in brought.chain(own.into_iter().map(|sample| (sample, true))) {
+        match ids.id_of(tx, visited, target, &series, is_own)? {
+            Ok(id) => {
+                alive.insert(id);
+                batch.push(id, at, value);
+            }
+            Err(refusal) => {
+                rejections.refuse(refusal, &series.metric);
+                refused += 1;
+            }
+        }
     }
     for gone in alive_before.into_iter().flat_map(|before| before.difference(&alive)) {
         batch.push(*gone, now, STALE);
     }
     tx.append_samples(&batch)?;
-    Ok((ids, alive))
+    Ok(KeptSamples { ids, alive, rejections, refused })
 }
 
 /// A target's first status, or the one it had before a restart.

@@ -1,7 +1,9 @@
 //! What a sample must keep to, to be taken in, whichever door it comes by; and the account of those that do not.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 use tandem_domain::{Timestamp, series::SeriesDescription, target::TargetKey};
+use tandem_store::SeriesRefusal;
+use tandem_wire::rejected;
 
 /// Labels of one series, when the operator does not say: three times what hosted services of this kind allow, since the
 /// samples of kube-state-metrics carry the labels of users.
@@ -64,6 +66,17 @@ pub(crate) struct Rejections {
     pub labels: Tally,
     /// Samples of a series that came before on the same page.
     pub duplicates: Tally,
+    /// Samples of new series of which no more are taken.
+    pub series: BTreeMap<SeriesRefusal, Tally>,
+}
+
+/// The reason by which a refusal is counted, whichever door the series comes by.
+pub(crate) fn reason_of(refusal: SeriesRefusal) -> rejected::Reason {
+    match refusal {
+        SeriesRefusal::Total(_) => rejected::Reason::TooManySeries,
+        SeriesRefusal::Target(_) => rejected::Reason::TooManySeriesOfTarget,
+        SeriesRefusal::Metric(_) => rejected::Reason::TooManySeriesOfMetric,
+    }
 }
 
 /// How many, and the first of them.
@@ -91,9 +104,15 @@ impl Rejections {
         }
     }
 
+    /// Notes a sample of a series that is refused.
+    pub(crate) fn refuse(&mut self, refusal: SeriesRefusal, name: &str) {
+        self.series.entry(refusal).or_default().note(|| shortened(name));
+    }
+
     /// How many together.
     pub(crate) fn count(&self) -> u64 {
-        self.lines.count + self.too_new.count + self.too_old.count + self.labels.count + self.duplicates.count
+        let single = [&self.lines, &self.too_new, &self.too_old, &self.labels, &self.duplicates];
+        single.into_iter().chain(self.series.values()).map(|tally| tally.count).sum()
     }
 
     /// For the target's state; none when nothing was rejected.
@@ -111,6 +130,14 @@ impl Rejections {
                 // Writing to a string cannot fail.
                 let _ = write!(told, "{separator}{} {what}, the first: {} ({remedy})", tally.count, tally.first);
             }
+        }
+        for (refusal, tally) in &self.series {
+            let separator = if told.is_empty() { "" } else { "; " };
+            let (count, first) = (tally.count, &tally.first);
+            let _ = write!(
+                told,
+                "{separator}{count} samples are of new series that are refused, the first: {first} ({refusal})"
+            );
         }
         (!told.is_empty()).then_some(told)
     }

@@ -1,7 +1,14 @@
 //! Counters of the room.
 
-use crate::{ExemplarMetrics, limits::Rejections};
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::{
+    ExemplarMetrics,
+    limits::{Rejections, reason_of},
+};
+use parking_lot::Mutex;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 /// Counted since the server started.
 #[derive(Debug, Default)]
@@ -13,6 +20,7 @@ pub struct GatherMetrics {
     too_new: AtomicU64,
     too_old: AtomicU64,
     beyond_label_limits: AtomicU64,
+    refused_series: Mutex<BTreeMap<&'static str, u64>>,
     skipped: AtomicU64,
     pushes: AtomicU64,
     refused_pushes: AtomicU64,
@@ -36,6 +44,12 @@ impl GatherMetrics {
         add(&self.too_new, rejections.too_new.count);
         add(&self.too_old, rejections.too_old.count);
         add(&self.beyond_label_limits, rejections.labels.count);
+        if !rejections.series.is_empty() {
+            let mut refused = self.refused_series.lock();
+            for (refusal, tally) in &rejections.series {
+                *refused.entry(reason_of(*refusal).name()).or_default() += tally.count;
+            }
+        }
     }
 
     pub(crate) fn skipped(&self, visits: u64) {
@@ -46,6 +60,11 @@ impl GatherMetrics {
         add(&self.pushes, 1);
         add(&self.refused_pushes, u64::from(!accepted));
         add(&self.samples, samples);
+    }
+
+    /// Samples of new series of which no more are taken, by reason.
+    pub fn refused_series(&self) -> BTreeMap<&'static str, u64> {
+        self.refused_series.lock().clone()
     }
 
     /// Name, meaning and value of each counter.

@@ -34,6 +34,7 @@ impl MetricsPage for OwnMetrics {
             single(&mut page, name, "counter", help, value);
         }
         rejected(&mut page, &self.sent);
+        refused_series(&mut page, &self.gather);
         exemplars(&mut page, [("tandem_gather", &self.gather.exemplars), ("tandem_sent", &self.sent.exemplars)]);
         listeners(&mut page, &self.listen);
         serving(&mut page, &self.serving);
@@ -91,6 +92,17 @@ fn rejected(page: &mut String, sent: &SentMetrics) {
     let name = "tandem_sent_rejected_total";
     let _ = writeln!(page, "# HELP {name} Items of senders' bodies that were not kept\n# TYPE {name} counter");
     for (reason, count) in sent.rejected() {
+        let _ = writeln!(page, "{name}{{reason=\"{reason}\"}} {count}");
+    }
+}
+
+fn refused_series(page: &mut String, gather: &GatherMetrics) {
+    let name = "tandem_gather_samples_of_refused_series_total";
+    let _ = writeln!(
+        page,
+        "# HELP {name} Samples of new series of which no more are taken, by reason\n# TYPE {name} counter"
+    );
+    for (reason, count) in gather.refused_series() {
         let _ = writeln!(page, "{name}{{reason=\"{reason}\"}} {count}");
     }
 }

@@ -9,7 +9,7 @@ use tandem_domain::{
     series::{MetricType, Points, SeriesDescription},
     target::CollectCursor,
 };
-use tandem_store::{StoreOptions, testing::LossyDisk};
+use tandem_store::{SeriesLimits, StoreOptions, testing::LossyDisk};
 
 #[tokio::test]
 async fn a_collectors_cursor_is_kept_with_what_it_read() {
@@ -78,6 +78,31 @@ async fn a_series_that_ended_while_nothing_could_be_written_is_ended_afterwards(
     let b = values(&ports.store, "b");
     assert!(b.len() == 2 && b[0] == 1.0 && b[1].is_nan(), "{b:?}");
     assert_eq!(values(&ports.store, "a"), [1.0, 1.0]);
+}
+
+#[tokio::test]
+async fn new_series_beyond_the_stores_limits_are_refused_and_the_rest_of_a_collection_is_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Three of them are told of each collection, and are held to no limit.
+    let series = SeriesLimits { total: 5, ..SeriesLimits::default() };
+    let store = Store::open(folder.path(), StoreOptions { series, ..StoreOptions::default() }).expect("opens");
+    let answers = vec![(["a", "b"].as_slice(), 1), (["a", "b", "c", "d"].as_slice(), 1), (["a"].as_slice(), 1)];
+    let collectors = Arc::new(Prepared(Mutex::new(answers), Mutex::default()));
+    let ports = GatherPorts { collectors, ..ports_over(store, Arc::new(Answers(Mutex::new(vec![page("")])))) };
+    let (assignment, mut known) =
+        (collect_assignment(&CollectConfig::this_machine("collector-test")), Known::default());
+    let mut rejected = Vec::new();
+    for _ in 0..3 {
+        let status = visit(&ports, &assignment, &mut known).await.expect("written");
+        let kept = ports.store.read().expect("reads").scan::<TargetStatus>(.., 10).expect("reads");
+        assert_eq!(kept, std::slice::from_ref(&status), "what is told is what is kept");
+        rejected.push((status.last_samples, status.last_rejected, status.rejection));
+    }
+    let told = rejected[1].2.take().expect("told");
+    assert!(told.contains("2 samples are of new series that are refused, the first: c"), "{told}");
+    assert_eq!(rejected, [(2, 0, None), (2, 2, None), (1, 0, None)]);
+    assert_eq!((values(&ports.store, "b").len(), values(&ports.store, "up").len()), (3, 3), "and its end");
+    assert_eq!(ports.metrics.refused_series().get("too_many_series"), Some(&2));
 }
 
 #[tokio::test]

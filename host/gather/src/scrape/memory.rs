@@ -15,6 +15,7 @@ use tandem_domain::{
     series::{Labels, SampleBatch, SeriesDescription, SeriesId},
     target::TargetKey,
 };
+use tandem_store::SeriesRefusal;
 use tandem_wire::{
     exposition::{self, Exemplar as PageExemplar, Page, Sample as PageSample},
     series_key::{KeyMap, KeySeed, SeriesKey},
@@ -22,6 +23,10 @@ use tandem_wire::{
 
 /// Visits for which a series that is gone is still remembered: a target that fails or flickers comes back within them.
 const REMEMBERED_VISITS: u32 = 20;
+
+/// After how many visits a series that was refused is tried again: to make one out of its text costs more than to leave it out,
+/// and a page that has too many has very many.
+pub(super) const TRIED_AGAIN_AFTER_VISITS: u32 = 20;
 
 /// What a text on the page stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +39,8 @@ enum Meaning {
     Dropped,
     /// A series beyond the limits.
     Refused,
+    /// A series of which no more were taken when it was last tried, in the visit of this number.
+    Unadmitted(SeriesRefusal, u32),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +111,46 @@ pub(super) struct Sorted {
     pub rejections: Rejections,
 }
 
+impl Sorted {
+    /// Takes in a sample of which it is known what it stands for.
+    fn take(&mut self, meaning: Meaning, sample: &PageSample<'_>, own_time: Option<Timestamp>, making: &Making<'_>) {
+        let at = own_time.unwrap_or(making.now);
+        match meaning {
+            Meaning::Dropped => return,
+            Meaning::Unadmitted(refusal, _) => {
+                self.rejections.refuse(refusal, sample.series);
+                return;
+            }
+            Meaning::Refused => {
+                self.rejections.labels.note(|| sample.series.to_owned());
+                return;
+            }
+            _ if own_time.is_some()
+                && making.limits.refuses_time(at, making.now, sample.series, &mut self.rejections) =>
+            {
+                return;
+            }
+            Meaning::Series(id) => {
+                self.batch.push(id, at, sample.value);
+                self.exemplars.extend(exemplar(sample, making, &mut self.untimely_exemplars).map(|one| (id, one)));
+            }
+            Meaning::Newcomer(number) => {
+                self.of_newcomers.push((number, at, sample.value));
+                let exemplar = exemplar(sample, making, &mut self.untimely_exemplars);
+                self.exemplars_of_newcomers.extend(exemplar.map(|one| (number, one)));
+            }
+        }
+        self.kept += 1;
+    }
+}
+
+impl Entry {
+    /// Whether a series that was refused is to be tried again.
+    fn is_due(&self, visit: u32) -> bool {
+        matches!(self.meaning, Meaning::Unadmitted(_, at) if visit.wrapping_sub(at) >= TRIED_AGAIN_AFTER_VISITS)
+    }
+}
+
 impl SeriesMemory {
     /// Begins a visit; whether one is sorted or not, all that is not seen in it has gone.
     pub(super) fn begin(&mut self) {
@@ -148,13 +195,15 @@ impl SeriesMemory {
         let known = self.entries.get_mut(&key);
         let meaning = match known {
             Some(entry) if entry.seen == self.visit => {
-                if own_time.is_none() && !matches!(entry.meaning, Meaning::Dropped | Meaning::Refused) {
+                if own_time.is_none()
+                    && !matches!(entry.meaning, Meaning::Dropped | Meaning::Refused | Meaning::Unadmitted(..))
+                {
                     sorted.rejections.duplicates.note(|| format!("line {}: {}", sample.line, sample.series));
                     return;
                 }
                 entry.meaning
             }
-            Some(entry) if is_as_before => {
+            Some(entry) if is_as_before && !entry.is_due(self.visit) => {
                 (entry.seen, entry.tracked) = (self.visit, tracked);
                 entry.meaning
             }
@@ -180,29 +229,11 @@ impl SeriesMemory {
                 meaning
             }
         };
-        let at = own_time.unwrap_or(making.now);
-        match meaning {
-            Meaning::Dropped => return,
-            Meaning::Refused => {
-                sorted.rejections.labels.note(|| told.unwrap_or_else(|| sample.series.to_owned()));
-                return;
-            }
-            _ if own_time.is_some()
-                && making.limits.refuses_time(at, making.now, sample.series, &mut sorted.rejections) =>
-            {
-                return;
-            }
-            Meaning::Series(id) => {
-                sorted.batch.push(id, at, sample.value);
-                sorted.exemplars.extend(exemplar(sample, making, &mut sorted.untimely_exemplars).map(|one| (id, one)));
-            }
-            Meaning::Newcomer(number) => {
-                sorted.of_newcomers.push((number, at, sample.value));
-                let exemplar = exemplar(sample, making, &mut sorted.untimely_exemplars);
-                sorted.exemplars_of_newcomers.extend(exemplar.map(|one| (number, one)));
-            }
+        if let (Meaning::Refused, Some(told)) = (meaning, told) {
+            sorted.rejections.labels.note(|| told);
+            return;
         }
-        sorted.kept += 1;
+        sorted.take(meaning, sample, own_time, making);
     }
 
     /// The series that lived before and are gone, each once.
@@ -225,13 +256,16 @@ impl SeriesMemory {
     }
 
     /// The visit was written down: newcomers have their numbers, and what was gone has ended.
-    pub(super) fn written(&mut self, newcomers: &[Newcomer], ids: &[SeriesId]) {
+    pub(super) fn written(&mut self, newcomers: &[Newcomer], ids: &[Result<SeriesId, SeriesRefusal>]) {
+        let visit = self.visit;
         for (newcomer, id) in newcomers.iter().zip(ids) {
             if let Some(entry) = self.entries.get_mut(&newcomer.key) {
-                entry.meaning = Meaning::Series(*id);
+                entry.meaning = match id {
+                    Ok(id) => Meaning::Series(*id),
+                    Err(refusal) => Meaning::Unadmitted(*refusal, visit),
+                };
             }
         }
-        let visit = self.visit;
         self.entries.retain(|_, entry| {
             entry.alive = entry.tracked && entry.seen == visit && matches!(entry.meaning, Meaning::Series(_));
             entry.seen == visit || visit.wrapping_sub(entry.seen) < REMEMBERED_VISITS

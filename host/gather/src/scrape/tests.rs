@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Gather,
-    testing::{page, ports, ports_over, values},
+    testing::{Answers, page, ports, ports_over, values},
 };
 use std::time::Duration;
 use tandem_domain::{
@@ -19,7 +19,7 @@ use tandem_domain::{
     series::Series,
     target::{TargetKey, TargetStatus},
 };
-use tandem_store::{Store, StoreOptions};
+use tandem_store::{SeriesLimits, Store, StoreOptions};
 
 /// The visitor of the first target of a job.
 fn visitor(ports: &GatherPorts, config: serde_json::Value) -> TargetVisitor {
@@ -128,6 +128,41 @@ async fn what_is_rejected_is_told_in_the_targets_state_and_counted() {
     let status = status(&ports.store);
     assert_eq!((status.last_rejected, status.rejection), (0, None));
     assert_eq!(values(&ports.store, "late").len(), 1, "a series with times of its own has no end");
+}
+
+#[tokio::test]
+async fn new_series_beyond_the_stores_limits_are_refused_and_the_rest_of_the_page_is_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Five of them are told of each visit, and are held to no limit.
+    let limits = SeriesLimits { total: 100, per_target: 7, per_metric: 1 };
+    let store = Store::open(folder.path(), StoreOptions { series: limits, ..StoreOptions::default() }).expect("opens");
+    let text = "a 1\nb{x=\"1\"} 2\nb{x=\"2\"} 3\nc 4\n";
+    let pages = vec![page("old 1\n"), page(text), page("a 5\nc 6\n"), page("c 7\n"), page("a 8\nc 9\n")];
+    let ports = ports_over(store, Arc::new(Answers(Mutex::new(pages))));
+    let mut visitor = visitor(&ports, serde_json::json!({"job": "j", "targets": ["h:1"]}));
+    visit(&mut visitor).await;
+    assert_eq!(series(&ports.store).len(), 6, "one of the page, and five of the visit");
+    visit(&mut visitor).await;
+    let kept = status(&ports.store);
+    assert_eq!((kept.last_samples, kept.last_rejected, kept.failure), (1, 3, None));
+    let told = kept.rejection.expect("told");
+    assert!(told.contains("3 samples are of new series that are refused, the first: b"), "{told}");
+    assert!(told.contains("raise limits.series_per_target"), "{told}");
+    assert_eq!((values(&ports.store, "a"), values(&ports.store, "up")), (vec![1.0], vec![1.0, 1.0]));
+    assert_eq!(ports.metrics.refused_series().get("too_many_series_of_target"), Some(&3));
+    visit(&mut visitor).await;
+    let kept = status(&ports.store);
+    assert_eq!((kept.last_samples, kept.last_rejected), (1, 1), "known to be refused without being tried");
+    assert!(kept.rejection.expect("told").contains("the first: c"));
+    // Room is made; what was refused is tried again after some visits.
+    let old = series(&ports.store).into_iter().find(|one| one.description.metric == "old").expect("there").id;
+    ports.store.write(move |tx| tx.delete_series(&[old], Timestamp(0))).await.expect("deleted");
+    for _ in 0..memory::TRIED_AGAIN_AFTER_VISITS {
+        visit(&mut visitor).await;
+    }
+    assert_eq!(status(&ports.store).last_rejected, 0);
+    assert_eq!(values(&ports.store, "c").last(), Some(&9.0));
+    assert!(ports.metrics.refused_series()["too_many_series_of_target"] > 4);
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use tandem_domain::{
     series::{Labels, MetricType, SampleBatch, SeriesDescription, SeriesId},
     target::{Door, TargetStatus},
 };
-use tandem_store::{ExemplarsAppended, WriteError, WriteTx};
+use tandem_store::{ExemplarsAppended, SeriesRefusal, WriteError, WriteTx};
 use tandem_wire::exposition;
 use tokio::{sync::watch, time::Instant};
 
@@ -76,12 +76,18 @@ struct Writing {
     own_ids: [Option<SeriesId>; OWN.len()],
     own_labels: Labels,
     status: TargetStatus,
+    rejections: Rejections,
 }
 
 /// What was written.
 struct Written {
     newcomers: Vec<Newcomer>,
-    ids: Vec<SeriesId>,
+    /// Their numbers, or why there are none.
+    ids: Vec<Result<SeriesId, SeriesRefusal>>,
+    /// With those of series that were refused now.
+    rejections: Rejections,
+    /// Samples of those.
+    refused: u64,
     own_ids: [Option<SeriesId>; OWN.len()],
     exemplars: ExemplarsAppended,
     declared: Vec<MetricMetadata>,
@@ -94,18 +100,29 @@ impl Writing {
         // The target first, so that whoever sees a new series finds what is known of its target.
         tx.put(&self.status)?;
         declared::keep(tx, &declared)?;
-        let register = |newcomer: &Newcomer| tx.register_series(&newcomer.target, &newcomer.series);
-        let ids = newcomers.iter().map(register).collect::<Result<Vec<_>, _>>()?;
+        let admit = |newcomer: &Newcomer| tx.admit_series(&newcomer.target, &newcomer.series);
+        let ids = newcomers.iter().map(admit).collect::<Result<Vec<_>, _>>()?;
+        let (mut status, mut rejections, mut refused) = (self.status, self.rejections, 0);
         for (number, at, value) in of_newcomers {
-            batch.push(ids[number as usize], at, value);
+            match ids[number as usize] {
+                Ok(id) => batch.push(id, at, value),
+                Err(refusal) => {
+                    rejections.refuse(refusal, &newcomers[number as usize].series.metric);
+                    refused += 1;
+                }
+            }
         }
-        let of_newcomers = exemplars_of_newcomers.into_iter().map(|(number, one)| (ids[number as usize], one));
-        exemplars.extend(of_newcomers);
+        if refused > 0 {
+            refuse(&mut status, refused, &rejections);
+            tx.put(&status)?;
+        }
+        let of_newcomers = exemplars_of_newcomers.into_iter();
+        exemplars.extend(of_newcomers.filter_map(|(number, one)| Some((ids[number as usize].ok()?, one))));
         let mut own_ids = self.own_ids;
         for (index, value) in self.own.into_iter().enumerate() {
             let id = match own_ids[index] {
                 Some(id) => id,
-                None => tx.register_series(&self.status.info.key, &own(OWN[index], &self.own_labels))?,
+                None => tx.register_series(&status.info.key, &own(OWN[index], &self.own_labels))?,
             };
             own_ids[index] = Some(id);
             batch.push(id, self.at, value);
@@ -113,8 +130,15 @@ impl Writing {
         self.gone.into_iter().for_each(|id| batch.push(id, self.at, STALE));
         tx.append_samples(&batch)?;
         let exemplars = tx.append_exemplars(exemplars)?;
-        Ok(Written { newcomers, ids, own_ids, exemplars, declared })
+        Ok(Written { newcomers, ids, rejections, refused, own_ids, exemplars, declared })
     }
+}
+
+/// Tells in a target's state that samples of new series were refused while they were written.
+fn refuse(status: &mut TargetStatus, refused: u64, rejections: &Rejections) {
+    status.last_samples = status.last_samples.saturating_sub(refused);
+    status.last_rejected += refused;
+    status.rejection = rejections.told();
 }
 
 fn own(metric: &str, labels: &Labels) -> SeriesDescription {
@@ -246,8 +270,9 @@ impl TargetVisitor {
             own.truncate(ALWAYS_TOLD);
         }
         self.view.visited(LastScrape { at: Some(at), duration, error });
-        let written = self.write(at, sorted, own, status).await;
-        self.ports.metrics.attempt(up && written, if written { samples } else { 0 });
+        let refused = self.write(at, sorted, own, status).await;
+        let written = refused.map_or(0, |refused| samples.saturating_sub(refused));
+        self.ports.metrics.attempt(up && refused.is_some(), written);
     }
 
     /// Sorts a page; what is beyond a limit fails as a whole, and nothing of it is left.
@@ -277,8 +302,14 @@ impl TargetVisitor {
         (Sorted { scraped, kept, added, ..Sorted::default() }, failure)
     }
 
-    /// Commits a visit; whether it could be.
-    async fn write(&mut self, at: Timestamp, mut sorted: Sorted, own: Vec<f64>, status: TargetStatus) -> bool {
+    /// Commits a visit; answers how many of its samples were refused, and nothing when it could not be.
+    async fn write(
+        &mut self,
+        at: Timestamp,
+        mut sorted: Sorted,
+        own: Vec<f64>,
+        mut status: TargetStatus,
+    ) -> Option<u64> {
         let rejections: Rejections = std::mem::take(&mut sorted.rejections);
         let untimely = sorted.untimely_exemplars;
         let writing = Writing {
@@ -289,21 +320,26 @@ impl TargetVisitor {
             own_ids: self.own,
             own_labels: self.planned.own_labels(),
             status: self.shared.board.together(&self.planned.url, &status),
+            rejections,
         };
         match self.ports.store.write(move |tx| writing.write(tx)).await {
-            Ok(Written { newcomers, ids, own_ids, exemplars, declared }) => {
+            Ok(Written { newcomers, ids, rejections, refused, own_ids, exemplars, declared }) => {
                 self.memory.written(&newcomers, &ids);
+                if refused > 0 {
+                    refuse(&mut status, refused, &rejections);
+                    self.shared.board.together(&self.planned.url, &status);
+                }
                 self.shared.declared.remember(declared, at);
                 self.ports.metrics.exemplars.note(&exemplars, untimely);
                 (self.own, self.status) = (own_ids, status);
                 self.ports.metrics.rejected(&rejections);
-                true
+                Some(refused)
             }
             Err(error) => {
                 self.memory.not_written();
                 let key = &self.status.info.key;
                 tracing::error!(job = key.job, instance = key.instance, "a visit was not kept: {error}");
-                false
+                None
             }
         }
     }

@@ -5,7 +5,7 @@ use super::{
     body::{Body, Kept, Newcomer},
     series::Settled,
 };
-use crate::{declared, intake};
+use crate::{declared, intake, limits::reason_of};
 use std::collections::BTreeMap;
 use tandem_domain::{
     Timestamp,
@@ -40,12 +40,9 @@ impl Refused {
     fn told(self, mut kept: Kept, rejections: &mut Rejections) -> Kept {
         for (refusal, lost) in self.0 {
             let Some(refusal) = refusal else { continue };
-            let reason = match refusal {
-                SeriesRefusal::Total(_) => Reason::TooManySeries,
-                SeriesRefusal::Target(_) => Reason::TooManySeriesOfTarget,
-                SeriesRefusal::Metric(_) => Reason::TooManySeriesOfMetric,
-            };
-            rejections.note(reason, lost.samples + lost.histograms, || format!("a new series is refused: {refusal}"));
+            rejections.note(reason_of(refusal), lost.samples + lost.histograms, || {
+                format!("a new series is refused: {refusal}")
+            });
             kept.samples -= lost.samples;
             kept.histograms -= lost.histograms;
         }
