@@ -1,7 +1,7 @@
 //! What is scraped at this moment, for those who ask: the pools, their targets, and how the last visit to each went. And who
 //! may scrape what: of two targets with the same labels, one.
 
-use super::{label_map::LabelMap, target::Planned};
+use super::target::Planned;
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,6 +13,7 @@ use tandem_domain::{
     series::Labels,
     target::{TargetKey, TargetStatus},
 };
+use tandem_wire::relabel::LabelMap;
 
 /// How the last visit went.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -3,7 +3,6 @@
 use super::{
     client::{UrlParameters, with_client_keys},
     discovery::{FileSdConfig, HttpSdConfig, KubernetesSdConfig},
-    relabel::{RelabelConfig, Relabeling},
 };
 use crate::{
     Period,
@@ -15,7 +14,10 @@ use crate::{
 use serde::{Deserialize, Deserializer, de};
 use std::{collections::BTreeMap, time::Duration};
 use tandem_domain::destination::DestinationGrant;
-use tandem_wire::exposition;
+use tandem_wire::{
+    exposition,
+    relabel::{RelabelConfig, Relabeling},
+};
 
 /// Prometheus' own default.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,7 +1,7 @@
 //! What is remembered of the series of one target between visits: by the text that the page writes for it, its number. So that
 //! labels are decoded, merged and relabelled once for each series, and a visit costs one lookup a sample.
 
-use super::{label_map::LabelMap, relabel::Relabeling, target::Planned};
+use super::target::Planned;
 use crate::{
     declared::{Declared, KnownMetadata},
     exemplars::is_timely,
@@ -18,6 +18,7 @@ use tandem_domain::{
 use tandem_store::SeriesRefusal;
 use tandem_wire::{
     exposition::{self, Exemplar as PageExemplar, Page, Sample as PageSample},
+    relabel::{LabelMap, Relabeling},
     series_key::{KeyMap, KeySeed, SeriesKey},
 };
 

@@ -7,11 +7,9 @@ pub(crate) mod client;
 pub(crate) mod config;
 mod discovery;
 mod fetch;
-mod label_map;
 mod memory;
 mod pool;
 mod prometheus_file;
-mod relabel;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -19,14 +17,12 @@ mod visit;
 
 pub use board::{ActiveTarget, LastScrape, ScrapeBoard, ScrapePool};
 pub use config::ScrapeConfig;
-pub use label_map::LabelMap;
 pub use prometheus_file::{Imported, import};
 
 use crate::{GatherPorts, declared::KnownMetadata, lanes::Lanes};
 use client::ClientConfig;
 use parking_lot::Mutex;
 use pool::Pool;
-use relabel::Relabeling;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -36,7 +32,7 @@ use std::{
 };
 use tandem_domain::target::{Door, TargetInfo};
 use tandem_store::WriteError;
-use tandem_wire::series_key::KeySeed;
+use tandem_wire::{relabel::Relabeling, series_key::KeySeed};
 use tokio::{sync::watch, task::JoinSet};
 
 /// A job ready to be worked on.

@@ -4,7 +4,6 @@ use super::{
     Job, Shared,
     board::{ActiveTarget, ScrapePool},
     discovery::{Finder, Found, Source, TargetGroup, Telling, finders, static_groups},
-    label_map::LabelMap,
     target::{self, Plan, Planned},
     visit::{Ending, TargetVisitor},
 };
@@ -16,6 +15,7 @@ use std::{
     time::Duration,
 };
 use tandem_domain::target::{Door, TargetStatus};
+use tandem_wire::relabel::LabelMap;
 use tokio::{
     sync::watch,
     task::{JoinHandle, JoinSet},

@@ -1,13 +1,14 @@
 //! From the labels that discovery found to what is scraped: defaults of the job, relabelling, and the reading of the labels
 //! with two underscores, as Prometheus documents it.
 
-use super::{config::ScrapeConfig, label_map::LabelMap, relabel::Relabeling};
+use super::config::ScrapeConfig;
 use crate::{Period, config::interval_is_long_enough};
 use std::time::Duration;
 use tandem_domain::{
     series::Labels,
     target::{TargetInfo, TargetKey},
 };
+use tandem_wire::relabel::{LabelMap, Relabeling};
 use url::Url;
 
 /// Begins the names of labels that say how a target is scraped.

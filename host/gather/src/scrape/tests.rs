@@ -20,6 +20,7 @@ use tandem_domain::{
     target::{TargetKey, TargetStatus},
 };
 use tandem_store::{SeriesLimits, Store, StoreOptions};
+use tandem_wire::relabel::LabelMap;
 
 /// The visitor of the first target of a job.
 fn visitor(ports: &GatherPorts, config: serde_json::Value) -> TargetVisitor {

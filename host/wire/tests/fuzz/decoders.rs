@@ -1,6 +1,6 @@
 //! The decoders as targets: what is called, from which seeds, and how much memory a byte may cost.
 
-use crate::{Target, seeds};
+use crate::{FREE_BYTES, Target, seeds};
 use tandem_domain::Timestamp;
 use tandem_wire::{
     alertmanager, compressed,
@@ -38,12 +38,24 @@ pub fn exposition_text() -> Target {
         ("prometheus-testdata/model/textparse/testdata", "prom.txt"),
     ];
     let seeds = with(vec![seeds::PAGE.into()], &corpora);
-    Target { name: "exposition_text", seeds, memory_factor: 200, run: |bytes| page(bytes, Format::Text) }
+    Target {
+        name: "exposition_text",
+        seeds,
+        memory_factor: 200,
+        free_bytes: FREE_BYTES,
+        run: |bytes| page(bytes, Format::Text),
+    }
 }
 
 pub fn exposition_openmetrics() -> Target {
     let seeds = with(vec![seeds::PAGE.into()], &[("openmetrics-parsers", "metrics")]);
-    Target { name: "exposition_openmetrics", seeds, memory_factor: 200, run: |bytes| page(bytes, Format::OpenMetrics) }
+    Target {
+        name: "exposition_openmetrics",
+        seeds,
+        memory_factor: 200,
+        free_bytes: FREE_BYTES,
+        run: |bytes| page(bytes, Format::OpenMetrics),
+    }
 }
 
 /// Decodes, describes every series, and looks that all ranges lie in their columns.
@@ -70,20 +82,32 @@ pub fn remote_write_1() -> Target {
     let opened = seeds::corpus("captures/remote_write", "snappy.pb").into_iter().take(8);
     let opened = opened.filter_map(|body| compressed::open_snappy(&body, 8 << 20).ok());
     let seeds = std::iter::once(seeds::remote_write(Protocol::V1)).chain(opened).collect();
-    Target { name: "remote_write_1", seeds, memory_factor: 400, run: |bytes| write_body(Protocol::V1, bytes) }
+    Target {
+        name: "remote_write_1",
+        seeds,
+        memory_factor: 400,
+        free_bytes: FREE_BYTES,
+        run: |bytes| write_body(Protocol::V1, bytes),
+    }
 }
 
 pub fn remote_write_2() -> Target {
     let other: &[u8] = include_bytes!("../../src/remote_write/fixtures/remote_write_2.pb");
     let seeds = vec![seeds::remote_write(Protocol::V2), other.to_vec()];
-    Target { name: "remote_write_2", seeds, memory_factor: 400, run: |bytes| write_body(Protocol::V2, bytes) }
+    Target {
+        name: "remote_write_2",
+        seeds,
+        memory_factor: 400,
+        free_bytes: FREE_BYTES,
+        run: |bytes| write_body(Protocol::V2, bytes),
+    }
 }
 
 pub fn snappy() -> Target {
     let own = compressed::pack_snappy(&b"abcabcabc".repeat(99)).expect("short");
     let seeds = with(vec![own], &[("captures/remote_write", "snappy.pb")]);
     let run = |bytes: &[u8]| compressed::open_snappy(bytes, OPENED).map_or(0, |opened| opened.len().max(1));
-    Target { name: "snappy", seeds, memory_factor: 30, run }
+    Target { name: "snappy", seeds, memory_factor: 30, free_bytes: FREE_BYTES, run }
 }
 
 pub fn gzip() -> Target {
@@ -92,7 +116,7 @@ pub fn gzip() -> Target {
     packed.write_all(&b"abcabcabc".repeat(99)).expect("to memory");
     let seeds = with(vec![packed.finish().expect("to memory")], &[("captures/influx", "07_api_v2_write.body")]);
     let run = |bytes: &[u8]| compressed::open_gzip(bytes, OPENED).map_or(0, |opened| opened.len().max(1));
-    Target { name: "gzip", seeds, memory_factor: 30, run }
+    Target { name: "gzip", seeds, memory_factor: 30, free_bytes: FREE_BYTES, run }
 }
 
 fn otlp_metrics(encoding: otlp::Encoding, bytes: &[u8]) -> usize {
@@ -115,13 +139,13 @@ fn otlp_metrics(encoding: otlp::Encoding, bytes: &[u8]) -> usize {
 pub fn otlp_metrics_protobuf() -> Target {
     let seeds = with(seeds::otlp_metrics_protobuf(), &[("captures/otlp", "00_v1_metrics.body")]);
     let run = |bytes: &[u8]| otlp_metrics(otlp::Encoding::Protobuf, bytes);
-    Target { name: "otlp_metrics_protobuf", seeds, memory_factor: 800, run }
+    Target { name: "otlp_metrics_protobuf", seeds, memory_factor: 800, free_bytes: FREE_BYTES, run }
 }
 
 pub fn otlp_metrics_json() -> Target {
     let seeds = with(vec![seeds::OTLP_METRICS.into()], &[("otlp/examples", "metrics.json")]);
     let run = |bytes: &[u8]| otlp_metrics(otlp::Encoding::Json, bytes);
-    Target { name: "otlp_metrics_json", seeds, memory_factor: 400, run }
+    Target { name: "otlp_metrics_json", seeds, memory_factor: 400, free_bytes: FREE_BYTES, run }
 }
 
 fn otlp_logs(encoding: otlp::Encoding, bytes: &[u8]) -> usize {
@@ -133,14 +157,14 @@ fn otlp_logs(encoding: otlp::Encoding, bytes: &[u8]) -> usize {
 pub fn otlp_logs_protobuf() -> Target {
     let seeds = with(vec![seeds::otlp_logs_protobuf()], &[("captures/otlp", "v1_logs.body")]);
     let run = |bytes: &[u8]| otlp_logs(otlp::Encoding::Protobuf, bytes);
-    Target { name: "otlp_logs_protobuf", seeds, memory_factor: 800, run }
+    Target { name: "otlp_logs_protobuf", seeds, memory_factor: 800, free_bytes: FREE_BYTES, run }
 }
 
 pub fn otlp_logs_json() -> Target {
     let corpora = [("otlp/examples", "logs.json"), ("otlp/examples", "events.json")];
     let run = |bytes: &[u8]| otlp_logs(otlp::Encoding::Json, bytes);
     let seeds = with(vec![seeds::OTLP_LOGS.into()], &corpora);
-    Target { name: "otlp_logs_json", seeds, memory_factor: 400, run }
+    Target { name: "otlp_logs_json", seeds, memory_factor: 400, free_bytes: FREE_BYTES, run }
 }
 
 pub fn influx() -> Target {
@@ -153,7 +177,7 @@ pub fn influx() -> Target {
         batch.samples.len()
     };
     let seeds = with(vec![seeds::INFLUX.into()], &[("captures/influx", "06_api_v2_write.body")]);
-    Target { name: "influx", seeds, memory_factor: 300, run }
+    Target { name: "influx", seeds, memory_factor: 300, free_bytes: FREE_BYTES, run }
 }
 
 pub fn statsd() -> Target {
@@ -167,7 +191,7 @@ pub fn statsd() -> Target {
         assert!(flush.samples.len() + flush.histograms.len() <= 50);
         applied
     };
-    Target { name: "statsd", seeds: vec![seeds::STATSD.into()], memory_factor: 200, run }
+    Target { name: "statsd", seeds: vec![seeds::STATSD.into()], memory_factor: 200, free_bytes: FREE_BYTES, run }
 }
 
 pub fn syslog() -> Target {
@@ -178,7 +202,7 @@ pub fn syslog() -> Target {
         let _ = syslog::parse(bytes, NOW, &WireLimits::default());
         found.messages.iter().filter(|message| read(message)).count()
     };
-    Target { name: "syslog", seeds: vec![seeds::SYSLOG.into()], memory_factor: 200, run }
+    Target { name: "syslog", seeds: vec![seeds::SYSLOG.into()], memory_factor: 200, free_bytes: FREE_BYTES, run }
 }
 
 pub fn alertmanager_post() -> Target {
@@ -187,7 +211,7 @@ pub fn alertmanager_post() -> Target {
     };
     let corpora = [("captures/alertmanager", "alertmanager_api_v2_alerts.json")];
     let seeds = with(vec![seeds::ALERTS.into()], &corpora);
-    Target { name: "alertmanager_post", seeds, memory_factor: 300, run }
+    Target { name: "alertmanager_post", seeds, memory_factor: 300, free_bytes: FREE_BYTES, run }
 }
 
 pub fn alertmanager_webhook() -> Target {
@@ -195,7 +219,7 @@ pub fn alertmanager_webhook() -> Target {
         alertmanager::webhook(bytes, NOW, &WireLimits::default()).map_or(0, |webhook| webhook.notices.alerts.len())
     };
     let seeds = with(vec![seeds::WEBHOOK.into()], &[("captures/alertmanager", "_alertmanager.json")]);
-    Target { name: "alertmanager_webhook", seeds, memory_factor: 300, run }
+    Target { name: "alertmanager_webhook", seeds, memory_factor: 300, free_bytes: FREE_BYTES, run }
 }
 
 pub fn predictions() -> Target {
@@ -204,5 +228,11 @@ pub fn predictions() -> Target {
         let labels = prediction::labels(bytes, NOW, moment).items.len();
         prediction::predictions(bytes, NOW, moment).items.len().max(labels)
     };
-    Target { name: "predictions", seeds: vec![seeds::PREDICTIONS.into()], memory_factor: 300, run }
+    Target {
+        name: "predictions",
+        seeds: vec![seeds::PREDICTIONS.into()],
+        memory_factor: 300,
+        free_bytes: FREE_BYTES,
+        run,
+    }
 }

@@ -1,7 +1,7 @@
 //! Bends good inputs: bits, bytes, ranges, numbers, splices.
 
 /// Pieces that the formats give a meaning.
-const TOKENS: [&[u8]; 28] = [
+const TOKENS: [&[u8]; 36] = [
     b"\n",
     b"\r\n",
     b"# EOF\n",
@@ -30,6 +30,14 @@ const TOKENS: [&[u8]; 28] = [
     b"\x22\x00",
     b"\xff\xff\xff\xff\x0f",
     b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01",
+    b"{{",
+    b"}}",
+    b"{{ end }}",
+    b"\n  - ",
+    b": ",
+    b"&a ",
+    b"*a",
+    b"$1$1",
 ];
 /// Bytes at which numbers change their length or sign.
 const EDGES: [u8; 8] = [0, 1, 0x7f, 0x80, 0xff, b'0', b'9', b' '];

@@ -1,11 +1,11 @@
 //! The functions of Prometheus' templates.
 
 use super::{
+    bounds::{self, Work},
     fields::{self, FIELD, WRITTEN},
     map_of, numbers, printing, structure,
 };
 use gotmpl::{FuncMap, TemplateError, Value, ValueFunc};
-use regex::Regex;
 use std::{collections::BTreeMap, sync::Arc};
 use tandem_domain::{series::Labels, time::duration_millis};
 
@@ -109,10 +109,6 @@ fn label_of(name: &str, sample: Option<&Value>) -> Answer {
     }
 }
 
-fn pattern(text: &str) -> Result<Regex, TemplateError> {
-    Regex::new(text).map_err(|error| fault(format!("error parsing regexp: {error}")))
-}
-
 /// A function of one text.
 fn of_text(of: fn(&str) -> String) -> ValueFunc {
     Arc::new(move |args: &[Value]| Ok(text(of(text_of(args.first())?))))
@@ -123,15 +119,17 @@ fn of_number(of: fn(f64) -> String) -> ValueFunc {
     Arc::new(move |args: &[Value]| Ok(text(of(number_of(args.first())?))))
 }
 
-/// All functions that are not Go's own.
-pub(super) fn all(around: &Surroundings) -> FuncMap {
+/// All functions that are not Go's own, held to the work of an expansion.
+pub(super) fn all(around: &Surroundings, work: &Arc<Work>) -> FuncMap {
     let mut all = FuncMap::new();
-    let mut add = |name: &str, function: ValueFunc| drop(all.insert(name.to_owned(), function));
+    let mut add = |name: &str, function: ValueFunc| drop(all.insert(name.to_owned(), bounds::held(function, work)));
     add(FIELD, Arc::new(fields::field));
     add(WRITTEN, Arc::new(printing::written));
     add("print", Arc::new(printing::print));
     add("println", Arc::new(printing::print_line));
     add("printf", Arc::new(printing::print_formatted));
+    add("html", Arc::new(|args| printing::escaped("html", args)));
+    add("js", Arc::new(|args| printing::escaped("js", args)));
     add("urlquery", Arc::new(|args| Ok(text(query_escaped(&printing::joined(args))))));
     add("index", Arc::new(index));
     add("humanize", of_number(numbers::humanize));
@@ -149,8 +147,9 @@ pub(super) fn all(around: &Surroundings) -> FuncMap {
     add("graphLink", of_text(|expr| format!("/graph?g0.expr={}&g0.tab=0", query_escaped(expr))));
     add("tableLink", of_text(|expr| format!("/graph?g0.expr={}&g0.tab=1", query_escaped(expr))));
     add("parseDuration", Arc::new(parse_duration));
-    add("match", Arc::new(|args| Ok(Value::Bool(pattern(text_of(args.first())?)?.is_match(text_of(args.get(1))?)))));
-    add("reReplaceAll", Arc::new(replace_all));
+    let (matching, replacing) = (work.clone(), work.clone());
+    add("match", Arc::new(move |args| fits(&matching, args)));
+    add("reReplaceAll", Arc::new(move |args| replace_all(&replacing, args)));
     add("first", Arc::new(first));
     add("label", Arc::new(|args| label_of(text_of(args.first())?, args.get(1))));
     add("strvalue", Arc::new(|args| label_of("__value__", args.first())));
@@ -201,9 +200,24 @@ fn numbered(args: &[Value]) -> Answer {
     Ok(Value::Map(Arc::new(entries.collect::<BTreeMap<Arc<str>, Value>>())))
 }
 
-fn replace_all(args: &[Value]) -> Answer {
-    let (found, replacement) = (pattern(text_of(args.first())?)?, text_of(args.get(1))?);
-    Ok(text(found.replace_all(text_of(args.get(2))?, replacement).into_owned()))
+fn fits(work: &Work, args: &[Value]) -> Answer {
+    Ok(Value::Bool(work.expression(text_of(args.first())?)?.is_match(text_of(args.get(1))?)))
+}
+
+fn replace_all(work: &Work, args: &[Value]) -> Answer {
+    let (found, replacement) = (work.expression(text_of(args.first())?)?, text_of(args.get(1))?);
+    let (given, references) = (text_of(args.get(2))?, replacement.matches('$').count());
+    let (mut replaced, mut done) = (String::new(), 0);
+    for groups in found.captures_iter(given) {
+        let Some(whole) = groups.get(0) else { continue };
+        replaced.push_str(&given[done..whole.start()]);
+        // A reference brings at the most what was found.
+        bounds::within(replaced.len() + replacement.len() + references * whole.len())?;
+        groups.expand(replacement, &mut replaced);
+        done = whole.end();
+    }
+    replaced.push_str(&given[done..]);
+    Ok(text(replaced))
 }
 
 fn parse_duration(args: &[Value]) -> Answer {

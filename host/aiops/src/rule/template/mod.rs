@@ -4,6 +4,7 @@
 //! maps (see `fields`). Work is bounded: length of text and output, nesting, turns of loops, and queries by the time of the
 //! group they belong to.
 
+mod bounds;
 mod fields;
 mod functions;
 mod numbers;
@@ -110,6 +111,7 @@ impl Template {
         for (_, tree) in &mut trees {
             fields::typed(tree, &mut fields::Names::new(&functions::is_known))?;
         }
+        bounds::checked(&trees)?;
         Ok(Self(Parsed::Trees(trees)))
     }
 }
@@ -128,6 +130,7 @@ pub struct Expander {
     plain: String,
     external_labels: Value,
     external_url: Value,
+    work: Arc<bounds::Work>,
 }
 
 /// A text that refuses to grow beyond its limit.
@@ -163,11 +166,14 @@ impl Expander {
             plain: String::new(),
             external_labels: map_of(&around.external_labels),
             external_url: Value::String(around.external_url.as_str().into()),
+            work: Arc::default(),
         };
         match &template.0 {
             Parsed::Plain(text) => expander.plain.clone_from(text),
             Parsed::Trees(trees) => {
-                let engine = gotmpl::Template::new(MAIN).max_range_iters(MAX_TURNS).funcs(functions::all(around));
+                let engine = gotmpl::Template::new(MAIN)
+                    .max_range_iters(MAX_TURNS)
+                    .funcs(functions::all(around, &expander.work));
                 let with = |engine: gotmpl::Template, (name, tree): &(String, ListNode)| {
                     engine.add_parse_tree(name, tree.clone())
                 };
@@ -189,6 +195,7 @@ impl Expander {
             ("ExternalURL", self.external_url.clone()),
             ("Value", Value::Float(shown.value)),
         ]);
+        self.work.begin();
         let mut text = Bounded(String::new());
         match engine.execute_template_fmt(&mut text, MAIN, &data) {
             Ok(()) => Ok(text.0),

@@ -5,7 +5,7 @@ use super::{
     numbers,
 };
 use gotmpl::{Template, Value};
-use std::sync::LazyLock;
+use std::{collections::HashMap, sync::LazyLock};
 
 /// Values that `printf` takes beside its format.
 const MAX_PRINTED: usize = 16;
@@ -17,6 +17,12 @@ static FORMATTED: LazyLock<Vec<Option<Template>>> = LazyLock::new(|| {
         format!("{{{{printf .format{values}}}}}")
     };
     (0..=MAX_PRINTED).map(|count| Template::new("").parse(&source(count)).ok()).collect()
+});
+
+/// The crate's own functions that escape one text.
+static ESCAPES: LazyLock<HashMap<&str, Template>> = LazyLock::new(|| {
+    let names = ["html", "js"].into_iter();
+    names.filter_map(|name| Some((name, Template::new("").parse(&format!("{{{{{name} .}}}}")).ok()?))).collect()
 });
 
 fn shown(value: &Value) -> String {
@@ -56,6 +62,12 @@ pub(super) fn print(args: &[Value]) -> Answer {
 
 pub(super) fn print_line(args: &[Value]) -> Answer {
     Ok(text(format!("{}\n", args.iter().map(shown).collect::<Vec<String>>().join(" "))))
+}
+
+/// A text made harmless where a language is written, by the function of that name.
+pub(super) fn escaped(name: &str, args: &[Value]) -> Answer {
+    let template = ESCAPES.get(name).ok_or_else(|| fault(format!("function {name:?} not defined")))?;
+    Ok(text(template.execute_to_string(&text(joined(args)))?))
 }
 
 /// Which values are written by a plain `%v`.

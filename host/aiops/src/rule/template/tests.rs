@@ -141,3 +141,40 @@ fn work_is_bounded() {
     let blocks = format!("{}{}", "{{if true}}".repeat(2_000), "{{end}}".repeat(2_000));
     assert!(Template::parse(&blocks).unwrap_err().contains("nested"));
 }
+
+#[test]
+fn work_is_bounded_whatever_a_template_says() {
+    let doubled = "{{ $x := \"ab\" }}{{ range 100 }}{{ $x = print $x $x }}{{ end }}{{ len $x }}";
+    let error = try_expand(doubled, 1.0).expect_err("it doubles a text a hundred times");
+    assert!(error.contains("longer than 65536 bytes"), "{error}");
+    for function in ["html", "js", "urlquery", "printf \"%s%s\" $x"] {
+        let text = doubled.replace("print $x", function);
+        let text = text.replace(" $x }}{{ end", " (print $x $x) }}{{ end");
+        assert!(try_expand(&text, 1.0).is_err(), "{text}");
+    }
+    let replaced = "{{ $x := \"ab\" }}{{ range 100 }}{{ $x = reReplaceAll \".+\" \"$0$0\" $x }}{{ end }}";
+    assert!(try_expand(replaced, 1.0).expect_err("so does this").contains("longer than"));
+    assert_eq!(expand("{{ reReplaceAll \"(a)(b)?\" \"<$1|$2>\" \"xabya\" }}", 1.0), "x<a|b>y<a|>");
+    assert_eq!(expand("{{ html \"<a & b>\" }} {{ js \"it's\" }}", 1.0), "&lt;a &amp; b&gt; it\\'s");
+    let tired = "{{ range 100000 }}{{ $x := match \"a+\" (printf \"%2000d\" 1) }}{{ end }}";
+    assert!(try_expand(tired, 1.0).expect_err("two hundred megabytes of work").contains("too much work"));
+    let many = "{{ range $i := 1000 }}{{ $x := match (printf \"a%d\" $i) \"b\" }}{{ end }}";
+    assert!(try_expand(many, 1.0).expect_err("a thousand expressions").contains("too much work"));
+
+    let step = |n: u32| {
+        format!(
+            "{{{{ define \"t{n}\" }}}}{{{{ template \"t{}\" }}}}{{{{ template \"t{}\" }}}}{{{{ end }}}}",
+            n + 1,
+            n + 1
+        )
+    };
+    let laughs: String = (0..40).map(step).collect();
+    let text = format!("{laughs}{{{{ define \"t40\" }}}}ha{{{{ end }}}}{{{{ template \"t0\" }}}}");
+    let error = Template::parse(&text).expect_err("a trillion calls");
+    assert!(error.contains("call each other more than 1000 times"), "{error}");
+    let twice = "{{ define \"r\" }}{{ template \"r\" }}{{ template \"r\" }}{{ end }}{{ template \"r\" }}";
+    assert!(Template::parse(twice).is_err());
+    let counted =
+        "{{ define \"n\" }}{{ if . }}x{{ template \"n\" (slice . 1) }}{{ end }}{{ end }}{{ template \"n\" \"abc\" }}";
+    assert_eq!(expand(counted, 1.0), "xxx", "one that calls itself once is Go's way to count");
+}

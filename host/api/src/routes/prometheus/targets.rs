@@ -12,8 +12,9 @@ use axum::{
 use serde_json::{Map, Value, json};
 use tandem_gather::{
     Period,
-    scrape::{ActiveTarget, LabelMap, ScrapePool},
+    scrape::{ActiveTarget, ScrapePool},
 };
+use tandem_wire::relabel::LabelMap;
 
 /// How Prometheus writes that something never was.
 const NEVER: &str = "0001-01-01T00:00:00Z";

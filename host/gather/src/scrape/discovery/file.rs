@@ -1,7 +1,7 @@
 //! Targets that files list, in JSON or YAML: `[{"targets": ["host:port"], "labels": {…}}]`. The files are looked at every
 //! second: that works on every file system, and over the links by which Kubernetes swaps mounted configuration.
 
-use super::{Finder, ListedGroup, TargetGroup, Telling};
+use super::{Finder, TargetGroup, Telling};
 use crate::Period;
 use globset::{Glob, GlobMatcher};
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tandem_domain::ports::BoxFuture;
+use tandem_wire::target_list::{self, ListedGroup};
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -155,14 +156,8 @@ fn read(path: &Path, look: Look) -> Result<Vec<TargetGroup>, String> {
     }
     let text = std::fs::read_to_string(path).map_err(|error| format!("{shown} cannot be read: {error}"))?;
     let is_json = path.extension().is_some_and(|ending| ending == "json");
-    let listed: Result<Vec<ListedGroup>, String> = if is_json {
-        serde_json::from_str(&text).map_err(|error| error.to_string())
-    } else if text.trim().is_empty() {
-        Ok(Vec::new())
-    } else {
-        serde_saphyr::from_str(&text).map_err(|error| error.to_string())
-    };
-    let listed = listed.map_err(|error| format!("{shown} is no list of target groups: {error}"))?;
+    let listed = if is_json { target_list::from_json(text.as_bytes()) } else { target_list::from_yaml(&text) };
+    let listed = listed.map_err(|error| format!("{shown}: {error}"))?;
     let group = |listed: ListedGroup| {
         let mut group = TargetGroup::from(listed);
         group.labels.set("__meta_filepath", &path.display().to_string());

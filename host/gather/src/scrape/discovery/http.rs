@@ -1,6 +1,6 @@
 //! Targets that an HTTP server lists, as JSON: `[{"targets": ["host:port"], "labels": {…}}]`.
 
-use super::{Finder, ListedGroup, TargetGroup, Telling};
+use super::{Finder, TargetGroup, Telling};
 use crate::{
     Period,
     scrape::{client::ClientConfig, client::with_client_keys},
@@ -12,6 +12,7 @@ use tandem_domain::{
     http::{HttpClient, HttpRequest},
     ports::BoxFuture,
 };
+use tandem_wire::target_list::{self, ListedGroup};
 use url::Url;
 
 /// Longest answer, in bytes: some 100,000 targets with labels.
@@ -95,8 +96,7 @@ impl HttpFinder {
         if !content_type.is_some_and(|(_, value)| is_json(value)) {
             return Err(malformed("its answer is not declared as application/json".into()));
         }
-        let listed: Vec<ListedGroup> = serde_json::from_slice(&answer.body)
-            .map_err(|error| malformed(format!("its answer is no list of target groups: {error}")))?;
+        let listed = target_list::from_json(&answer.body).map_err(|error| malformed(format!("its answer: {error}")))?;
         Ok(self.groups(listed))
     }
 

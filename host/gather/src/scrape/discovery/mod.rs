@@ -9,18 +9,15 @@ pub use file::FileSdConfig;
 pub use http::HttpSdConfig;
 pub use kubernetes::KubernetesSdConfig;
 
-use super::{
-    config::{ScrapeConfig, StaticConfig},
-    label_map::LabelMap,
-};
+use super::config::{ScrapeConfig, StaticConfig};
 use crate::GatherPorts;
 use parking_lot::Mutex;
-use serde::Deserialize;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 use tandem_domain::ports::BoxFuture;
+use tandem_wire::{relabel::LabelMap, target_list::ListedGroup};
 use tokio::sync::Notify;
 
 /// Targets that one finder may tell: beyond it something else than targets is listed.
@@ -137,15 +134,6 @@ pub(crate) fn finders(config: &ScrapeConfig, ports: &GatherPorts) -> Result<Vec<
 pub(crate) fn static_groups(groups: &[StaticConfig]) -> BTreeMap<String, TargetGroup> {
     let group = |listed: &StaticConfig| ListedGroup { targets: listed.targets.clone(), labels: listed.labels.clone() };
     groups.iter().enumerate().map(|(index, listed)| (index.to_string(), group(listed).into())).collect()
-}
-
-/// A group as files and HTTP servers list it.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ListedGroup {
-    targets: Vec<String>,
-    #[serde(default)]
-    labels: BTreeMap<String, String>,
 }
 
 impl From<ListedGroup> for TargetGroup {

@@ -7,8 +7,9 @@ use super::{
     },
     watched::Cluster,
 };
-use crate::scrape::{discovery::TargetGroup, label_map::LabelMap};
+use crate::scrape::discovery::TargetGroup;
 use std::{collections::BTreeMap, sync::Arc};
+use tandem_wire::relabel::LabelMap;
 
 /// The label by which a slice names its service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";

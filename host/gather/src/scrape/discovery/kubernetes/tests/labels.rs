@@ -8,11 +8,12 @@ use super::{
     },
     published,
 };
-use crate::scrape::{discovery::TargetGroup, label_map::LabelMap};
+use crate::scrape::discovery::TargetGroup;
 use k8s_openapi::api::{
     core::v1 as core, discovery::v1::EndpointSlice as PublishedSlice, networking::v1::Ingress as PublishedIngress,
 };
 use serde_json::{Value, json};
+use tandem_wire::relabel::LabelMap;
 
 fn read<T: serde::de::DeserializeOwned>(object: Value) -> T {
     serde_json::from_value(object).expect("it is read")
