@@ -19,6 +19,7 @@ mod removal;
 mod series;
 mod store;
 pub mod testing;
+mod varint;
 mod wal;
 mod write;
 mod writer;
@@ -30,7 +31,7 @@ pub use index::{IndexStatistics, LabelFilter, LabelMatcher, LabelTest, METRIC_NA
 pub use key::TableKey;
 pub use limits::{SeriesLimits, SeriesRefusal};
 pub use logs::{LogBatch, LogPage, LogQuery, LogRetention, LogText, LogsKept};
-pub use read::ReadTx;
+pub use read::{BlocksKept, ReadTx};
 pub use registry::NewSeries;
 pub use series::Appended;
 pub use store::{Store, StoreMetrics, StoreOptions};

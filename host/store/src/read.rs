@@ -56,6 +56,23 @@ pub(crate) fn number(bytes: &[u8]) -> Result<u64, ReadError> {
     Ok(u64::from_be_bytes(array))
 }
 
+/// How much is in blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BlocksKept {
+    /// Blocks.
+    pub blocks: u64,
+    /// Pieces of series in them, which are what Prometheus calls chunks.
+    pub pieces: u64,
+    /// Samples, those of one moment that a merge will join counted each.
+    pub samples: u64,
+    /// Bytes they take.
+    pub bytes: u64,
+    /// The first moment of the oldest window of two hours that has any.
+    pub oldest: Option<Timestamp>,
+    /// The last moment of the newest.
+    pub newest: Option<Timestamp>,
+}
+
 /// A read snapshot. Keep it short: a long reader pins freed pages.
 pub struct ReadTx {
     transaction: ReadTransaction,
@@ -297,6 +314,30 @@ impl ReadTx {
     /// As [`ReadTx::get`].
     pub fn logs_kept(&self) -> Result<LogsKept, ReadError> {
         logs::kept(self)
+    }
+
+    /// How much is in blocks.
+    ///
+    /// # Errors
+    /// As [`ReadTx::get`].
+    pub fn blocks_kept(&self) -> Result<BlocksKept, ReadError> {
+        let mut kept = BlocksKept::default();
+        for window in self.windows()? {
+            kept.oldest.get_or_insert(Timestamp(window.start));
+            kept.newest = Some(Timestamp(window.end() - 1));
+            for (_, run) in window.runs() {
+                kept.blocks += run.blocks;
+                kept.pieces += run.entries;
+                kept.samples += run.samples;
+                kept.bytes += run.bytes;
+            }
+        }
+        Ok(kept)
+    }
+
+    /// The moment of the oldest sample that is in no block yet.
+    pub fn oldest_in_memory(&self) -> Option<Timestamp> {
+        self.head.oldest()
     }
 
     /// The last batch whose samples this snapshot has in blocks.

@@ -1,5 +1,6 @@
 //! Native histograms as bytes: whole counts as differences, and nothing said twice that was said of the histogram before.
 
+use crate::varint::{put_signed, put_varint, take_byte, take_eight, take_signed, take_varint};
 use tandem_domain::histogram::{Buckets, NativeHistogram, ResetHint, Span};
 
 /// Whether the counts are whole by the histogram's own word.
@@ -15,52 +16,16 @@ const MOST_EXACT: f64 = 9_007_199_254_740_992.0;
 /// Spans, buckets or bounds of one histogram at the most; more is a damaged file, since the doors take fewer.
 const MAX_PARTS: u64 = 1 << 20;
 
-fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-}
-
-fn put_signed(bytes: &mut Vec<u8>, number: i64) {
-    put_number(bytes, ((number << 1) ^ (number >> 63)) as u64);
-}
-
 fn put_float(bytes: &mut Vec<u8>, float: f64) {
     bytes.extend(float.to_bits().to_le_bytes());
 }
 
-fn take_bytes<'b>(bytes: &mut &'b [u8], count: usize) -> Result<&'b [u8], String> {
-    let (taken, rest) = bytes.split_at_checked(count).ok_or("a histogram ends too early")?;
-    *bytes = rest;
-    Ok(taken)
-}
-
-fn take_number(bytes: &mut &[u8]) -> Result<u64, String> {
-    let mut number = 0u64;
-    for shift in (0..64).step_by(7) {
-        let byte = take_bytes(bytes, 1)?[0];
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Ok(number);
-        }
-    }
-    Err("a number of a histogram is too long".into())
-}
-
-fn take_signed(bytes: &mut &[u8]) -> Result<i64, String> {
-    let number = take_number(bytes)?;
-    Ok((number >> 1) as i64 ^ -((number & 1) as i64))
-}
-
 fn take_float(bytes: &mut &[u8]) -> Result<f64, String> {
-    let taken = take_bytes(bytes, 8)?;
-    Ok(f64::from_bits(u64::from_le_bytes(taken.try_into().map_err(|_| "a histogram ends too early")?)))
+    Ok(f64::from_bits(u64::from_le_bytes(take_eight(bytes)?)))
 }
 
 fn take_count(bytes: &mut &[u8]) -> Result<usize, String> {
-    let count = take_number(bytes)?;
+    let count = take_varint(bytes)?;
     if count > MAX_PARTS { Err(format!("a histogram claims {count} parts")) } else { Ok(count as usize) }
 }
 
@@ -85,14 +50,14 @@ fn put_layout(bytes: &mut Vec<u8>, histogram: &NativeHistogram) {
     put_signed(bytes, histogram.schema.into());
     put_float(bytes, histogram.zero_threshold);
     for side in [&histogram.positive, &histogram.negative] {
-        put_number(bytes, side.spans.len() as u64);
+        put_varint(bytes, side.spans.len() as u64);
         for span in &side.spans {
             put_signed(bytes, span.offset.into());
-            put_number(bytes, span.length.into());
+            put_varint(bytes, span.length.into());
         }
-        put_number(bytes, side.counts.len() as u64);
+        put_varint(bytes, side.counts.len() as u64);
     }
-    put_number(bytes, histogram.custom_bounds.len() as u64);
+    put_varint(bytes, histogram.custom_bounds.len() as u64);
     histogram.custom_bounds.iter().for_each(|bound| put_float(bytes, *bound));
 }
 
@@ -103,7 +68,7 @@ fn take_layout(bytes: &mut &[u8]) -> Result<NativeHistogram, String> {
     for side in &mut sides {
         for _ in 0..take_count(bytes)? {
             let offset = i32::try_from(take_signed(bytes)?).map_err(|_| "a span begins out of range")?;
-            let length = u32::try_from(take_number(bytes)?).map_err(|_| "a span is too long")?;
+            let length = u32::try_from(take_varint(bytes)?).map_err(|_| "a span is too long")?;
             side.spans.push(Span { offset, length });
         }
         side.counts = vec![0.0; take_count(bytes)?];
@@ -163,7 +128,7 @@ pub(super) fn encode(bytes: &mut Vec<u8>, histogram: &NativeHistogram, before: O
 
 /// Reads what [`encode`] wrote, given the same histogram before it.
 pub(super) fn decode(bytes: &mut &[u8], before: Option<&NativeHistogram>) -> Result<NativeHistogram, String> {
-    let flags = take_bytes(bytes, 1)?[0];
+    let flags = take_byte(bytes)?;
     let earlier = if flags & SAME_LAYOUT == 0 {
         take_layout(bytes)?
     } else {
@@ -189,7 +154,7 @@ pub(super) fn decode(bytes: &mut &[u8], before: Option<&NativeHistogram>) -> Res
 /// Histograms of one series, by rising moments, as one piece.
 pub(super) fn encode_chunk(histograms: &[(i64, NativeHistogram)]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    put_number(&mut bytes, histograms.len() as u64);
+    put_varint(&mut bytes, histograms.len() as u64);
     let mut before: Option<&(i64, NativeHistogram)> = None;
     for one in histograms {
         put_signed(&mut bytes, one.0.wrapping_sub(before.map_or(0, |before| before.0)));

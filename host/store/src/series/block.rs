@@ -7,8 +7,8 @@
 use super::{
     Columns,
     codec::{floats, integers},
-    varint::{put_varint, take_byte, take_bytes, take_varint},
 };
+use crate::varint::{put_varint, take_byte, take_bytes, take_varint};
 use tandem_domain::series::SeriesId;
 
 /// The shape that is written.

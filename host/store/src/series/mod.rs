@@ -12,7 +12,6 @@ mod maintain;
 mod merge;
 mod old_chunks;
 mod table;
-pub(crate) mod varint;
 mod windows;
 
 pub(crate) use epochs::{Epochs, ReaderEpoch};

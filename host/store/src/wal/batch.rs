@@ -1,7 +1,7 @@
 //! A batch of samples as bytes that cost next to nothing to make: runs of series in the order of their numbers, moments once for
 //! all series that share them, values as they are.
 
-use crate::series::varint::{TOO_SHORT, put_signed, put_varint, take_bytes, take_signed, take_varint};
+use crate::varint::{TOO_SHORT, put_signed, put_varint, take_bytes, take_signed, take_varint};
 use tandem_domain::{
     Timestamp,
     series::{SampleBatch, SeriesId},

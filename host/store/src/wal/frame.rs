@@ -1,6 +1,6 @@
 //! One commit's batches as they stand in a segment: a header with a checksum over all of it, then each batch with its length.
 
-use crate::series::varint::{put_varint, take_bytes, take_varint};
+use crate::varint::{put_varint, take_bytes, take_varint};
 
 /// Length of a header, in bytes.
 pub(super) const HEADER_BYTES: usize = 32;

@@ -2,7 +2,7 @@
 //! not. Every bit comes back, those of NaN too.
 
 use super::integers;
-use crate::series::varint::{put_varint, take_byte, take_eight, take_varint};
+use crate::varint::{put_varint, take_byte, take_eight, take_varint};
 
 /// Powers of ten by which decimals become whole numbers.
 const POWERS: [f64; 13] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12];

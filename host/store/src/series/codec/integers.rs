@@ -2,7 +2,7 @@
 //! packed evenly (where it is spread evenly over a range) or as Rice codes (where small numbers are frequent).
 
 use super::bits::{BitReader, BitWriter};
-use crate::series::varint::{TOO_SHORT, put_signed, put_varint, take_byte, take_signed, take_varint, unzigzag, zigzag};
+use crate::varint::{TOO_SHORT, put_signed, put_varint, take_byte, take_signed, take_varint, unzigzag, zigzag};
 
 /// How residuals are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

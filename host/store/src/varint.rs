@@ -1,7 +1,7 @@
 //! Numbers in as many bytes as they need: seven bits in each, the lowest first.
 
 /// What is missing when bytes end within a number or column.
-pub(crate) const TOO_SHORT: &str = "samples end too early";
+pub(crate) const TOO_SHORT: &str = "the bytes end too early";
 
 /// Appends a number.
 pub(crate) fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
@@ -27,7 +27,7 @@ pub(crate) fn take_varint(bytes: &mut &[u8]) -> Result<u64, String> {
             return Ok(value);
         }
     }
-    Err("a number of samples is longer than 64 bits".into())
+    Err("a number is longer than 64 bits".into())
 }
 
 /// Takes what [`put_signed`] wrote.
