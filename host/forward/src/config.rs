@@ -4,6 +4,7 @@ use serde::Deserialize;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use tandem_domain::{period::Period, secret::SecretSource};
 use tandem_query::{Matcher, selector};
+use tandem_wire::relabel::{RelabelConfig, Relabeling};
 use url::Url;
 
 /// Samples of one request at the most: beyond it receivers refuse bodies for their length.
@@ -64,6 +65,9 @@ pub struct ForwardConfig {
     /// Labels that each series is given where it does not have them.
     #[serde(default)]
     pub external_labels: BTreeMap<String, String>,
+    /// Rules that choose and rewrite series on their way out, after `external_labels`, as Prometheus' `write_relabel_configs`.
+    #[serde(default, alias = "write_relabel_configs")]
+    pub write_relabel: Vec<RelabelConfig>,
     /// Further headers, such as `X-Scope-OrgID`. No place for secrets.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
@@ -73,6 +77,12 @@ pub struct ForwardConfig {
     pub bearer: Option<SecretSource>,
     /// A file with certificates (PEM) of an authority of your own to trust for this receiver.
     pub authority: Option<PathBuf>,
+    /// A file with the certificate (PEM) by which this server shows the receiver who it is.
+    pub client_certificate: Option<PathBuf>,
+    /// A file with the certificate's key (PEM).
+    pub client_key: Option<PathBuf>,
+    /// The name that the receiver's certificate must hold, in place of the address's host.
+    pub server_name: Option<String>,
     /// Samples of one request.
     #[serde(default = "max_samples_per_send")]
     pub max_samples_per_send: usize,
@@ -138,6 +148,11 @@ impl ForwardConfig {
         self.select.iter().map(parsed).collect()
     }
 
+    /// The rules for series on their way out.
+    pub(crate) fn relabeling(&self) -> Result<Relabeling, String> {
+        Relabeling::compile("write_relabel", &self.write_relabel)
+    }
+
     /// The address as it may be shown: without user, password and query.
     pub fn shown_url(&self) -> String {
         let Ok(mut url) = Url::parse(&self.url) else { return "an address that is none".into() };
@@ -176,6 +191,13 @@ impl ForwardConfig {
             return Err("url holds a user or password; give basic = { username = …, password = { file = … } }".into());
         }
         self.selectors()?;
+        self.relabeling()?;
+        if self.client_certificate.is_some() != self.client_key.is_some() {
+            return Err("client_certificate and client_key belong together; give both, or none".into());
+        }
+        if self.client_certificate.is_some() && url.scheme() != "https" {
+            return Err("client_certificate is shown over https only; give an https address, or leave it out".into());
+        }
         if self.basic.is_some() && self.bearer.is_some() {
             return Err("basic and bearer are both given; the receiver takes one of them".into());
         }
@@ -251,6 +273,10 @@ mod tests {
         assert!(problem(r#", "match": ["sum(up)"]"#).contains("no series selector"));
         assert!(problem(r#", "headers": {"Authorization": "x"}"#).contains("basic or bearer"));
         assert!(problem(r#", "headers": {"Content-Type": "x"}"#).contains("the protocol itself"));
+        assert!(problem(r#", "write_relabel": [{"regex": "("}]"#).contains("write_relabel.0"));
+        assert!(problem(r#", "client_certificate": "c.pem""#).contains("belong together"));
+        let both = r#", "client_certificate": "c.pem", "client_key": "k.pem""#;
+        assert!(problem(both).contains("over https only"));
         assert!(problem(r#", "max_shards": 0"#).contains("1 to 64"));
         assert!(problem(r#", "keep": "31d""#).contains("at most 30d"));
         assert!(problem(r#", "external_labels": {"__name__": "x"}"#).contains("__name__"));

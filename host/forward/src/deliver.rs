@@ -1,7 +1,7 @@
 //! One receiver: a round of samples is sent until each of them is taken or given up for a reason that is counted.
 
 use crate::{
-    FORWARDED_BY, ForwardConfig, ProtocolChoice, SecretReader,
+    FORWARDED_BY, ForwardCertificates, ForwardConfig, ProtocolChoice, SecretReader,
     answer::{self, Outcome},
     outgoing::{Outgoing, Remembered},
     round::{Round, Waiting},
@@ -19,7 +19,7 @@ use std::{
 };
 use tandem_domain::{
     Failure, FailureCode, Timestamp,
-    http::{HttpClient, HttpGrant, HttpRequest, HttpResponse},
+    http::{HttpClient, HttpGrant, HttpRequest, HttpResponse, TlsOptions},
     series::MetricType,
     time::Clock,
 };
@@ -60,7 +60,7 @@ pub(crate) struct DelivererParts {
     pub clock: Arc<dyn Clock>,
     pub identity: String,
     pub secrets: SecretReader,
-    pub authority_pem: Option<String>,
+    pub certificates: ForwardCertificates,
     pub seed: u64,
 }
 
@@ -88,10 +88,12 @@ enum Part {
 impl Deliverer {
     pub(crate) fn new(config: ForwardConfig, parts: DelivererParts, telling: Arc<Telling>) -> Self {
         let allow = config.receiver().into_iter().collect();
+        let (identity_pem, server_name) = (parts.certificates.identity_pem, config.server_name.clone());
+        let tls = TlsOptions { identity_pem, server_name, ..TlsOptions::default() };
         Self {
             http: parts.http,
             clock: parts.clock,
-            grant: HttpGrant { allow, authority_pem: parts.authority_pem, ..HttpGrant::default() },
+            grant: HttpGrant { allow, authority_pem: parts.certificates.authority_pem, tls },
             identity: parts.identity,
             secrets: parts.secrets,
             headers: Mutex::new(None),

@@ -24,7 +24,7 @@ mod tests;
 
 pub use config::{BasicAuth, ForwardConfig, ProtocolChoice, check_forwards};
 pub use export::{Chosen, Export, ExportError};
-pub use room::{ForwardPorts, Forwards, SecretReader};
+pub use room::{ForwardCertificates, ForwardPorts, Forwards, SecretReader};
 pub use status::{ForwardState, ForwardStatus};
 pub use tables::ForwardRecord;
 

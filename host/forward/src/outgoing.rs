@@ -7,6 +7,7 @@ use tandem_domain::{
 };
 use tandem_query::{METRIC_NAME, Matcher, matches};
 use tandem_store::{NewSeries, ReadError, ReadTx};
+use tandem_wire::relabel::{LabelMap, Relabeling};
 
 /// Series remembered at the most: some 500 bytes each. Beyond, all are forgotten and read anew as they come.
 const MAX_REMEMBERED_SERIES: usize = 1_000_000;
@@ -37,26 +38,33 @@ impl Outgoing {
 pub(crate) struct Choice {
     selectors: Vec<Vec<Matcher>>,
     external: BTreeMap<String, String>,
+    relabeling: Relabeling,
 }
 
 impl Choice {
-    pub(crate) fn new(selectors: Vec<Vec<Matcher>>, external: BTreeMap<String, String>) -> Self {
-        Self { selectors, external }
+    pub(crate) fn new(
+        selectors: Vec<Vec<Matcher>>,
+        external: BTreeMap<String, String>,
+        relabeling: Relabeling,
+    ) -> Self {
+        Self { selectors, external, relabeling }
     }
 
-    /// The series as it is sent; none when no selector fits.
+    /// The series as it is sent; none when no selector fits, or the rules let it go or leave it no name.
     pub(crate) fn outgoing(&self, series: &Series, labels: &Labels) -> Option<Outgoing> {
         if !self.selectors.is_empty() && !self.selectors.iter().any(|selector| matches(labels, selector)) {
             return None;
         }
         let own = labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let given = self.external.iter().filter(|(name, _)| labels.get(name).is_none());
-        let mut labels: Vec<_> = own.chain(given.map(|(name, value)| (name.clone(), value.clone()))).collect();
-        labels.sort_unstable();
+        let mut labels: LabelMap = own.chain(given.map(|(name, value)| (name.clone(), value.clone()))).collect();
+        if !self.relabeling.apply(&mut labels) || labels.get(METRIC_NAME).is_empty() {
+            return None;
+        }
         let description = &series.description;
         Some(Outgoing {
             target: series.target.clone(),
-            labels,
+            labels: labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             metric_type: description.metric_type,
             unit: description.unit.clone(),
         })
@@ -162,12 +170,34 @@ mod tests {
         let selectors = vec![tandem_query::selector(r#"{job="node",zone!="b"}"#).expect("a selector")];
         let external = [("cluster", "c1"), ("zone", "z0"), ("Area", "north")];
         let external = external.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
-        let choice = Choice::new(selectors, external);
+        let choice = Choice::new(selectors, external, Relabeling::default());
         let labels = |zone| owned(&[("__name__", "temp"), ("instance", "h:1"), ("job", "node"), ("zone", zone)]);
         let sent = choice.outgoing(&series(), &labels("a")).expect("chosen");
         let shown: Vec<_> = sent.labels.iter().map(|(n, v)| format!("{n}={v}")).collect();
         assert_eq!(shown, ["Area=north", "__name__=temp", "cluster=c1", "instance=h:1", "job=node", "zone=a"]);
         assert_eq!((sent.metric(), sent.metric_type, sent.unit.as_str()), ("temp", MetricType::Gauge, "celsius"));
         assert_eq!(choice.outgoing(&series(), &labels("b")), None);
+    }
+
+    #[test]
+    fn rules_rewrite_what_goes_out_after_external_labels_and_let_series_go() {
+        let rules = serde_json::json!([
+            { "source_labels": ["cluster", "instance"], "separator": "/", "target_label": "instance" },
+            { "regex": "zone", "action": "labeldrop" },
+            { "source_labels": ["job"], "regex": "test", "action": "drop" },
+            { "source_labels": ["job"], "regex": "nameless", "target_label": "__name__", "replacement": "" },
+        ]);
+        let rules: Vec<_> = serde_json::from_value(rules).expect("rules");
+        let rules = Relabeling::compile("write_relabel", &rules).expect("rules");
+        let choice = Choice::new(Vec::new(), [("cluster".to_owned(), "c1".to_owned())].into(), rules);
+        let labels = |job: &str| -> Labels {
+            let pairs = [("__name__", "temp"), ("instance", "h:1"), ("job", job), ("zone", "a")];
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let sent = choice.outgoing(&series(), &labels("node")).expect("kept");
+        let shown: Vec<_> = sent.labels.iter().map(|(n, v)| format!("{n}={v}")).collect();
+        assert_eq!(shown, ["__name__=temp", "cluster=c1", "instance=c1/h:1", "job=node"]);
+        assert_eq!(choice.outgoing(&series(), &labels("test")), None, "it is let go");
+        assert_eq!(choice.outgoing(&series(), &labels("nameless")), None, "no receiver takes a series without a name");
     }
 }

@@ -34,9 +34,18 @@ pub struct ForwardPorts {
     pub seed: u64,
 }
 
+/// What the files hold that a config names, to be spoken TLS with.
+#[derive(Clone, Default)]
+pub struct ForwardCertificates {
+    /// Certificates (PEM) of an authority of the operator's own.
+    pub authority_pem: Option<String>,
+    /// Certificate and key (PEM) by which this server shows who it is.
+    pub identity_pem: Option<String>,
+}
+
 struct Forward {
     config: ForwardConfig,
-    authority_pem: Option<String>,
+    certificates: ForwardCertificates,
     telling: Arc<Telling>,
 }
 
@@ -48,11 +57,11 @@ pub struct Forwards {
 }
 
 impl Forwards {
-    /// From checked configs, each with the certificates of its own authority.
-    pub fn new(ports: ForwardPorts, configs: Vec<(ForwardConfig, Option<String>)>) -> Self {
-        let forwards = configs.into_iter().map(|(config, authority_pem)| {
+    /// From checked configs, each with the certificates it names.
+    pub fn new(ports: ForwardPorts, configs: Vec<(ForwardConfig, ForwardCertificates)>) -> Self {
+        let forwards = configs.into_iter().map(|(config, certificates)| {
             let protocol = if config.protocol == ProtocolChoice::First { Protocol::V1 } else { Protocol::V2 };
-            Forward { config, authority_pem, telling: Arc::new(Telling::new(protocol)) }
+            Forward { config, certificates, telling: Arc::new(Telling::new(protocol)) }
         });
         let forwards = forwards.collect();
         let identity = format!("{:016x}", ports.seed);
@@ -116,13 +125,13 @@ impl Forwards {
     }
 
     async fn lane(&self, number: usize, forward: &Forward, stop: watch::Receiver<bool>) {
-        let Forward { config, authority_pem, telling } = forward;
+        let Forward { config, certificates, telling } = forward;
         let begun = || {
             let read = self.ports.store.read().map_err(|error| error.to_string())?;
             let record = read.get::<ForwardRecord>(&config.name).map_err(|error| error.to_string())?;
             let record = record.ok_or("its place in the log was not taken")?;
             let described = read.log_end::<NewSeries>().map_err(|error| error.to_string())?;
-            let choice = Choice::new(config.selectors()?, config.external_labels.clone());
+            let choice = Choice::new(config.selectors()?, config.external_labels.clone(), config.relabeling()?);
             Ok::<_, String>((record, Remembered::new(choice, described)))
         };
         let (record, remembered) = match begun() {
@@ -134,7 +143,7 @@ impl Forwards {
             clock: self.ports.clock.clone(),
             identity: self.identity.clone(),
             secrets: self.ports.secrets.clone(),
-            authority_pem: authority_pem.clone(),
+            certificates: certificates.clone(),
             seed: self.ports.seed.wrapping_add(number as u64),
         };
         let lane = Lane {

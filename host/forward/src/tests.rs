@@ -74,7 +74,8 @@ impl Bench {
             secrets: Arc::new(|source| Ok(format!("secret of {source:?}"))),
             seed: 7,
         };
-        let forwards = Arc::new(Forwards::new(ports, configs.into_iter().map(|config| (config, None)).collect()));
+        let forwards =
+            Arc::new(Forwards::new(ports, configs.into_iter().map(|config| (config, Default::default())).collect()));
         forwards.announce().await.expect("announced");
         let stop = watch::Sender::new(false);
         let task = tokio::spawn(forwards.clone().run(stop.subscribe()));

@@ -2,9 +2,9 @@
 
 use crate::config::{Config, read_secret};
 use anyhow::Context;
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 use tandem_domain::{http::HttpClient, secret::SecretSource, time::Clock};
-use tandem_forward::{ForwardConfig, ForwardPorts, Forwards};
+use tandem_forward::{ForwardCertificates, ForwardConfig, ForwardPorts, Forwards};
 use tandem_store::Store;
 
 /// The forwards of a server.
@@ -24,14 +24,19 @@ pub(crate) fn forwards(
 
 /// A forward with the certificates it names. That its secrets can be read is seen here as well, since a slip is better told at
 /// start than with the first sample; they are read again later.
-pub(crate) fn with_files(forward: &ForwardConfig) -> anyhow::Result<(ForwardConfig, Option<String>)> {
-    let readable = |source: &SecretSource| {
-        read_secret(source).map(drop).map_err(|problem| anyhow::anyhow!("forward {}: {problem}", forward.name))
+pub(crate) fn with_files(forward: &ForwardConfig) -> anyhow::Result<(ForwardConfig, ForwardCertificates)> {
+    let secret = |source: &SecretSource| {
+        read_secret(source).map_err(|problem| anyhow::anyhow!("forward {}: {problem}", forward.name))
     };
-    forward.basic.iter().map(|basic| &basic.password).chain(&forward.bearer).try_for_each(readable)?;
-    let authority = forward.authority.as_ref().map(|path| {
+    let secrets = forward.basic.iter().map(|basic| &basic.password).chain(&forward.bearer);
+    secrets.map(secret).try_for_each(|read| read.map(drop))?;
+    let file = |key: &str, path: &Path| {
         std::fs::read_to_string(path)
-            .with_context(|| format!("forward {}: authority: {} cannot be read", forward.name, path.display()))
-    });
-    Ok((forward.clone(), authority.transpose()?))
+            .with_context(|| format!("forward {}: {key}: {} cannot be read", forward.name, path.display()))
+    };
+    let authority_pem = forward.authority.as_deref().map(|path| file("authority", path)).transpose()?;
+    let certificate = forward.client_certificate.as_deref().map(|path| file("client_certificate", path)).transpose()?;
+    let key = forward.client_key.as_deref().map(|path| file("client_key", path)).transpose()?;
+    let identity_pem = certificate.zip(key).map(|(certificate, key)| format!("{certificate}\n{key}\n"));
+    Ok((forward.clone(), ForwardCertificates { authority_pem, identity_pem }))
 }

@@ -4,6 +4,7 @@
 mod bigfile;
 mod calls;
 mod detector;
+mod forward;
 mod ingest;
 mod load;
 mod native;
@@ -42,6 +43,8 @@ enum Command {
     Ingest(ingest::Ingest),
     /// Dashboard and alert queries of all three over the same samples, in turns.
     Queries(queries::Queries),
+    /// A backlog sent on by remote write: Tandem beside Prometheus' own, to the same receiver.
+    Forward(forward::Forward),
     /// The binary scrapes many targets of many series, which this program shows.
     Scraping(scraping::Scraping),
     /// Plays stories against the whole server and says how often its verdict is right.
@@ -105,6 +108,7 @@ async fn main() {
             folder.disable_cleanup(ingest.keep);
             ingest.run(folder.path()).await;
         }
+        Some(Command::Forward(forward)) => forward.run(folder_on_disk().path()).await,
         Some(Command::Scraping(scraping)) => scraping.run(folder_on_disk().path()).await,
         Some(Command::Stories(stories)) => stories.run(folder_on_disk().path()).await,
         Some(Command::Bigfile(bigfile)) => bigfile.run(folder_on_disk().path()),

@@ -12,19 +12,25 @@ use tandem_domain::Timestamp;
 pub struct LoadArguments {
     /// Series, in machines of 200 each.
     #[arg(long, default_value_t = 20_000)]
-    series: usize,
+    pub series: usize,
     /// Samples of each series, 15 s apart; the newest is of now.
     #[arg(long, default_value_t = 960)]
-    steps: usize,
+    pub steps: usize,
     /// Connections, each with one body under way.
     #[arg(long, default_value_t = 4)]
-    connections: usize,
+    pub connections: usize,
     /// Samples in a body.
     #[arg(long, default_value_t = 5_000)]
-    body: usize,
+    pub body: usize,
     /// Samples of one series in a body: 1 as a sender has them that has just scraped, more as one that catches up.
     #[arg(long, default_value_t = 1)]
-    steps_per_body: usize,
+    pub steps_per_body: usize,
+}
+
+impl Default for LoadArguments {
+    fn default() -> Self {
+        Self { series: 20_000, steps: 960, connections: 4, body: 5_000, steps_per_body: 1 }
+    }
 }
 
 impl LoadArguments {

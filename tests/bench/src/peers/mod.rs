@@ -90,9 +90,18 @@ impl Peer {
     /// Starts one over a folder that keeps what an earlier one of the same kind left there, and waits until it is ready;
     /// answers how long that took.
     pub async fn start(kind: Kind, folder: &Path) -> (Self, Duration) {
+        Self::start_at(kind, folder, free_address(), None).await
+    }
+
+    /// As [`Peer::start`] at an address; the server sends what it gets on to another by remote write, where one is given.
+    pub async fn start_at(
+        kind: Kind,
+        folder: &Path,
+        address: SocketAddr,
+        forward_to: Option<SocketAddr>,
+    ) -> (Self, Duration) {
         std::fs::create_dir_all(folder).expect("a folder");
-        let address = free_address();
-        let arguments = arguments(kind, folder, address);
+        let arguments = arguments(kind, folder, address, forward_to);
         let began = Instant::now();
         let mut process = Process::start(&kind.program(), &arguments, folder);
         let ready = match kind {
@@ -225,8 +234,23 @@ pub fn on_disk(kind: Kind, folder: &Path) -> OnDisk {
     }
 }
 
-fn arguments(kind: Kind, folder: &Path, address: SocketAddr) -> Vec<String> {
+/// Both senders are told the same: requests of 2,000 samples, eight at once, and to try again soon.
+fn forwarding(kind: Kind, to: SocketAddr) -> String {
+    match kind {
+        Kind::Prometheus => format!(
+            "remote_write:\n- url: http://{to}/api/v1/write\n  queue_config: {{ max_samples_per_send: 2000, capacity: 20000, \
+             min_shards: 8, max_shards: 8, max_backoff: 50ms, batch_send_deadline: 200ms }}\n"
+        ),
+        _ => format!(
+            "[[forward]]\nname = \"far\"\nurl = \"http://{to}/api/v1/write\"\nmax_samples_per_send = 2000\nmax_shards = 8\n\
+             max_backoff = \"50ms\"\nbatch_deadline = \"200ms\"\n"
+        ),
+    }
+}
+
+fn arguments(kind: Kind, folder: &Path, address: SocketAddr, forward_to: Option<SocketAddr>) -> Vec<String> {
     let data = folder.join("data").display().to_string();
+    let forwarding = forward_to.map(|to| forwarding(kind, to)).unwrap_or_default();
     match kind {
         Kind::Tandem | Kind::TandemBare => {
             let config = folder.join("tandem.toml");
@@ -234,12 +258,14 @@ fn arguments(kind: Kind, folder: &Path, address: SocketAddr) -> Vec<String> {
             for plugin in BUNDLED.iter().filter(|_| kind == Kind::TandemBare) {
                 text += &format!("[plugins.{plugin}]\ndisabled = true\n");
             }
+            text += &forwarding;
             std::fs::write(&config, text).expect("written");
             vec!["serve".into(), "--config".into(), config.display().to_string()]
         }
         Kind::Prometheus => {
             let config = folder.join("prometheus.yml");
-            std::fs::write(&config, "global: { scrape_interval: 15s }\nscrape_configs: []\n").expect("written");
+            let text = format!("global: {{ scrape_interval: 15s }}\nscrape_configs: []\n{forwarding}");
+            std::fs::write(&config, text).expect("written");
             vec![
                 format!("--config.file={}", config.display()),
                 format!("--storage.tsdb.path={data}"),
