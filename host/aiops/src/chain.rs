@@ -20,6 +20,7 @@ use tandem_domain::{
     ports::{Correlators, Detectors, Mappers},
     time::Clock,
 };
+use tandem_query::SampleBudget;
 use tandem_store::Store;
 use tokio::{sync::watch, task::JoinSet};
 
@@ -53,6 +54,8 @@ pub struct ChainConfig {
     pub receivers: BTreeMap<String, ReceiverConfig>,
     /// Where people look at incidents, such as `http://127.0.0.1:8420`; for links in notifications.
     pub console_url: String,
+    /// Samples that all queries, those of rules among them, may hold together.
+    pub queries: Arc<SampleBudget>,
 }
 
 /// The counters of all rooms; outlive the chain's start.
@@ -98,10 +101,10 @@ pub struct Chain {
 impl Chain {
     /// The rooms over a store.
     pub fn new(store: Store, ports: Ports, config: ChainConfig) -> Self {
-        let ChainConfig { rooms, relations, services, rules, rule_feed, receivers, console_url } = config;
+        let ChainConfig { rooms, relations, services, rules, rule_feed, receivers, console_url, queries } = config;
         let map = MapRoom::new(store.clone(), ports.mappers, rooms.map, relations);
         let detect = DetectRoom::new(store.clone(), ports.detectors, rooms.detect);
-        let rule = RuleRoom::new(store.clone(), rules, &console_url, rule_feed);
+        let rule = RuleRoom::new(store.clone(), rules, &console_url, rule_feed).within(queries);
         let objective = ObjectiveRoom::new(store.clone(), rooms.objective, &services);
         let alert = AlertRoom::new(store.clone());
         let correlate = CorrelateRoom::new(store.clone(), ports.correlators, rooms.correlate);

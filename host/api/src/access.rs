@@ -27,7 +27,7 @@ pub enum Permission {
     Deploy,
     /// Delete series.
     Delete,
-    /// Handle the server itself in ways that change nothing of what it knows.
+    /// Handle the server itself: have it write down what it holds, or read its files again.
     Operate,
 }
 

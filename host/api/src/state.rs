@@ -43,12 +43,16 @@ pub struct ApiState {
     pub sent: Arc<tandem_gather::sent::SentReceiver>,
     /// Memory for bodies under way.
     pub ingest: crate::IngestBudget,
+    /// Samples that all queries may hold together.
+    pub queries: Arc<tandem_query::SampleBudget>,
     /// Counts connections and answers.
     pub serving: Arc<crate::ServingMetrics>,
     /// Places for exports.
     pub exports: crate::ExportPlaces,
     /// Where samples are forwarded, and how that goes.
     pub forwards: Arc<tandem_forward::Forwards>,
+    /// The rule files.
+    pub rules: Arc<dyn crate::RuleSource>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Whether the server is ready.

@@ -158,6 +158,11 @@ pub fn selectors(query: &str, limits: &QueryLimits) -> Result<Vec<Vec<Matcher>>,
     Ok(language::selectors(&language::read(query, grid, limits.depth)?))
 }
 
+/// A query in one line as Prometheus writes it out of its tree; as it was written where the parser does not know all of it.
+pub fn canonical(query: &str) -> String {
+    language::parsed(query).map_or_else(|_| query.trim().to_owned(), |read| read.to_string())
+}
+
 /// A query written in the usual way: broken into lines where it is long.
 ///
 /// # Errors

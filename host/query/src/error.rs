@@ -13,6 +13,8 @@ pub enum ErrorKind {
     Timeout,
     /// Whoever asked has left.
     Canceled,
+    /// There is no room for it now; it may be asked again.
+    Unavailable,
     /// The data could not be read.
     Internal,
 }
@@ -25,6 +27,7 @@ impl ErrorKind {
             Self::Execution => "execution",
             Self::Timeout => "timeout",
             Self::Canceled => "canceled",
+            Self::Unavailable => "unavailable",
             Self::Internal => "internal",
         }
     }

@@ -5,6 +5,7 @@
 //! that a series is selected, matched and grouped once, however many steps there are.
 
 mod annotation;
+mod budget;
 mod engine;
 mod error;
 mod eval;
@@ -18,7 +19,8 @@ mod store_source;
 mod value;
 
 pub use annotation::Annotations;
-pub use engine::{Answer, Engine, Outcome, formatted, selector, selectors};
+pub use budget::{BudgetUse, DEFAULT_SHARED_SAMPLES, SampleBudget, SampleShare};
+pub use engine::{Answer, Engine, Outcome, canonical, formatted, selector, selectors};
 pub use error::{ErrorKind, QueryError};
 pub use grid::Grid;
 pub use labels::METRIC_NAME;

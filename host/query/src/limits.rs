@@ -1,6 +1,6 @@
 //! What a query may use.
 
-use crate::{ErrorKind, QueryError};
+use crate::{ErrorKind, QueryError, SampleBudget, SampleShare};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -30,6 +30,8 @@ pub struct QueryLimits {
     pub canceled: Arc<AtomicBool>,
     /// Set when its time is over.
     pub expired: Arc<AtomicBool>,
+    /// What it holds of the budget of all queries; given back with the last clone.
+    pub share: Arc<SampleShare>,
 }
 
 impl Default for QueryLimits {
@@ -41,11 +43,18 @@ impl Default for QueryLimits {
             depth: MAX_DEPTH,
             canceled: Arc::default(),
             expired: Arc::default(),
+            share: Arc::default(),
         }
     }
 }
 
 impl QueryLimits {
+    /// Takes a share in a budget.
+    #[must_use]
+    pub fn within(self, budget: &Arc<SampleBudget>) -> Self {
+        Self { share: Arc::new(SampleShare::of(budget)), ..self }
+    }
+
     /// Whether to go on.
     pub(crate) fn check(&self) -> Result<(), QueryError> {
         if self.canceled.load(Ordering::Relaxed) {

@@ -1,5 +1,6 @@
 //! Where series come from.
 
+use crate::QueryError;
 use promql_parser::label::{MatchOp, Matcher};
 use std::sync::Arc;
 use tandem_domain::{histogram::NativeHistogram, series::Labels};
@@ -36,6 +37,24 @@ pub trait SeriesSource {
         end: i64,
         limit: usize,
     ) -> Result<Vec<SelectedSeries>, SourceError>;
+
+    /// As [`SeriesSource::select`], each series held to what the query may use before the next one is read. What reads much at once
+    /// does this itself.
+    ///
+    /// # Errors
+    /// As [`SeriesSource::select`], and what `hold` says.
+    fn select_held(
+        &self,
+        matchers: &[Matcher],
+        start: i64,
+        end: i64,
+        limit: usize,
+        hold: &mut dyn FnMut(&SelectedSeries) -> Result<(), QueryError>,
+    ) -> Result<Vec<SelectedSeries>, QueryError> {
+        let found = self.select(matchers, start, end, limit)?;
+        found.iter().try_for_each(hold)?;
+        Ok(found)
+    }
 }
 
 /// Whether labels fit all matchers; a label that is not there is an empty one.

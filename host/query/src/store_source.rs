@@ -1,6 +1,6 @@
 //! The store as a source of series: each with its own labels, its name, and its target's `job` and `instance`.
 
-use crate::{Matcher, SelectedSeries, SeriesSource, SourceError};
+use crate::{Matcher, QueryError, SelectedSeries, SeriesSource, SourceError};
 use promql_parser::label::MatchOp;
 use regex::Regex;
 use std::sync::Arc;
@@ -81,9 +81,24 @@ impl SeriesSource for StoreSource {
         limit: usize,
     ) -> Result<Vec<SelectedSeries>, SourceError> {
         let range = (Timestamp(start), Timestamp(end));
+        let ids = self.read.select_series(&label_filter(&[matchers.to_vec()], Some(range)));
+        ids.into_iter().filter_map(|id| self.one(id, range).transpose()).take(limit.saturating_add(1)).collect()
+    }
+
+    fn select_held(
+        &self,
+        matchers: &[Matcher],
+        start: i64,
+        end: i64,
+        limit: usize,
+        hold: &mut dyn FnMut(&SelectedSeries) -> Result<(), QueryError>,
+    ) -> Result<Vec<SelectedSeries>, QueryError> {
+        let range = (Timestamp(start), Timestamp(end));
         let mut found = Vec::new();
         for id in self.read.select_series(&label_filter(&[matchers.to_vec()], Some(range))) {
-            found.extend(self.one(id, range)?);
+            let Some(series) = self.one(id, range)? else { continue };
+            hold(&series)?;
+            found.push(series);
             if found.len() > limit {
                 break;
             }

@@ -10,6 +10,7 @@ use tandem_domain::{
 use tandem_forward::{ForwardState, ForwardStatus, Forwards};
 use tandem_gather::{ExemplarMetrics, GatherMetrics, ListenMetrics, sent::SentMetrics};
 use tandem_mlops::MlopsMetrics;
+use tandem_query::{BudgetUse, SampleBudget};
 use tandem_runtime::MemoryBudget;
 use tandem_store::Store;
 
@@ -23,6 +24,7 @@ pub(crate) struct OwnMetrics {
     pub(crate) aiops: ChainMetrics,
     pub(crate) mlops: MlopsMetrics,
     pub(crate) forwards: Arc<Forwards>,
+    pub(crate) queries: Arc<SampleBudget>,
     pub(crate) catalogue: Arc<dyn PluginCatalogue>,
     pub(crate) budget: Arc<MemoryBudget>,
 }
@@ -77,6 +79,7 @@ impl MetricsPage for OwnMetrics {
             let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
             single(&mut page, name, kind, help, value);
         }
+        queries(&mut page, &self.queries.usage());
         forwards(&mut page, &self.forwards.statuses());
         plugins(&mut page, &self.catalogue.statuses());
         page
@@ -132,6 +135,16 @@ fn serving(page: &mut String, serving: &ServingMetrics) {
     for (status, count) in serving.refusals() {
         let _ = writeln!(page, "{name}{{status=\"{status}\"}} {count}");
     }
+}
+
+fn queries(page: &mut String, used: &BudgetUse) {
+    let total = "Samples that all queries may hold together";
+    single(page, "tandem_query_samples_limit", "gauge", total, used.total);
+    single(page, "tandem_query_samples_held", "gauge", "Samples that queries hold", used.held);
+    let waited = "Times that a query waited for others to give samples back";
+    single(page, "tandem_query_waits_total", "counter", waited, used.waited);
+    let refused = "Queries that were told to come again, since others hold the samples there may be";
+    single(page, "tandem_query_refused_total", "counter", refused, used.refused);
 }
 
 fn listeners(page: &mut String, listen: &ListenMetrics) {

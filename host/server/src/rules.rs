@@ -3,9 +3,10 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 use tandem_aiops::rule::{CheckedGroup, RuleFeed, RulesConfig, check};
+use tandem_api::{ReloadedRules, RuleSource};
 use tandem_domain::rule::RuleProblem;
 use tandem_wire::rule_file;
 use tokio::sync::watch;
@@ -108,6 +109,33 @@ pub struct RuleFiles {
     config: RulesConfig,
     running: BTreeMap<String, Vec<CheckedGroup>>,
     sender: watch::Sender<Arc<Vec<CheckedGroup>>>,
+}
+
+/// The rule files, for all who may have them read again.
+pub struct SharedRuleFiles(Mutex<RuleFiles>);
+
+impl SharedRuleFiles {
+    /// Shared from now on.
+    pub fn new(files: RuleFiles) -> Self {
+        Self(Mutex::new(files))
+    }
+
+    /// As [`RuleFiles::reload`], and says in the log what came of it.
+    pub fn reload(&self) -> Reloaded {
+        let reloaded = self.0.lock().unwrap_or_else(PoisonError::into_inner).reload();
+        for bad in &reloaded.bad {
+            tracing::error!("a rule file is left out, what was known of it goes on:\n{bad}");
+        }
+        tracing::info!(groups = reloaded.groups, "the rule files were read again");
+        reloaded
+    }
+}
+
+impl RuleSource for SharedRuleFiles {
+    fn reload(&self) -> ReloadedRules {
+        let Reloaded { groups, bad } = SharedRuleFiles::reload(self);
+        ReloadedRules { groups, bad: bad.iter().map(ToString::to_string).collect() }
+    }
 }
 
 /// What a reload came to.

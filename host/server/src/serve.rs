@@ -8,7 +8,7 @@ use crate::{
     grants,
     metrics::OwnMetrics,
     rooms::Rooms,
-    rules::{BadRuleFile, Reloaded, RuleFiles},
+    rules::{BadRuleFile, Reloaded, RuleFiles, SharedRuleFiles},
     running::Tasks,
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -26,6 +26,7 @@ use tandem_gather::{
     sent::{SentMetrics, SentReceiver},
 };
 use tandem_mlops::{Mlops, MlopsPorts};
+use tandem_query::SampleBudget;
 use tandem_runtime::{FolderWatch, MemoryBudget, PluginSource, Runtime, RuntimeOptions};
 use tandem_store::{LogRetention, Store};
 use tokio::net::TcpListener;
@@ -97,7 +98,7 @@ pub struct Server {
     tasks: Tasks,
     store: Store,
     runtime: Runtime,
-    rules: RuleFiles,
+    rules: Arc<SharedRuleFiles>,
     _plugins: FolderWatch,
 }
 
@@ -176,6 +177,7 @@ impl Server {
         gather.announce().await?;
         let scraped = gather.board();
         tasks.start("gather", gather.run(stop.clone()));
+        let queries = Arc::new(SampleBudget::new(config.limits.query_samples));
         let aiops = Chain::new(
             store.clone(),
             Ports {
@@ -192,6 +194,7 @@ impl Server {
                 rule_feed,
                 receivers: config.notify.clone(),
                 console_url: format!("http://{address}"),
+                queries: queries.clone(),
             },
         );
         let aiops_metrics = aiops.metrics();
@@ -210,6 +213,7 @@ impl Server {
         tasks.start("verdict", remember(store.clone(), clock.clone(), stop.clone()));
         tasks.start("maintain", maintain(store.clone(), logs, clock.clone(), stop.clone()));
 
+        let rules = Arc::new(SharedRuleFiles::new(rules));
         let (readiness, serving) = (Arc::new(Readiness::default()), Arc::new(ServingMetrics::default()));
         let catalogue: Arc<dyn PluginCatalogue> = Arc::new(runtime.clone());
         let state = ApiState {
@@ -228,18 +232,21 @@ impl Server {
                 aiops: aiops_metrics,
                 mlops: mlops_metrics,
                 forwards: forwards.clone(),
+                queries: queries.clone(),
                 catalogue: catalogue.clone(),
                 budget,
             }),
             scraped,
             sent,
             ingest: IngestBudget::default(),
+            queries,
             serving: serving.clone(),
             exports: ExportPlaces::default(),
             forwards,
             store: store.clone(),
             catalogue,
             targets: Arc::new(runtime.clone()),
+            rules: rules.clone(),
             clock,
             readiness: readiness.clone(),
         };
@@ -270,7 +277,7 @@ impl Server {
     }
 
     /// Reads the rule files again; rules that did not change keep their state.
-    pub fn reload_rules(&mut self) -> Reloaded {
+    pub fn reload_rules(&self) -> Reloaded {
         self.rules.reload()
     }
 

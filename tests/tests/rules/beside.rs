@@ -80,7 +80,8 @@ async fn standing(base: &str, prefix: &str) -> Vec<String> {
     let rules = data(base, &format!("{prefix}/api/v1/rules")).await;
     for group in rules["groups"].as_array().into_iter().flatten() {
         for rule in group["rules"].as_array().into_iter().flatten() {
-            all.push(format!("rule {} {} {} {}", rule["name"], rule["health"], rule["state"], rule["lastError"]));
+            let stands = format!("rule {} {} {}", rule["name"], rule["health"], rule["state"]);
+            all.push(format!("{stands} {} {}", rule["lastError"], rule["query"]));
         }
     }
     all.sort();

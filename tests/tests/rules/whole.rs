@@ -108,7 +108,7 @@ async fn rules_are_told_as_prometheus_tells_them_and_read_again_at_a_reload() {
         "b.yml",
         "groups:\n- name: other\n  interval: 1s\n  rules:\n  - { alert: Always, expr: 'vector(1)' }\n",
     );
-    let (mut server, base) = start(folder.path()).await;
+    let (server, base) = start(folder.path()).await;
     until("all rules are evaluated", || async {
         let data = data(&base, "/prometheus/api/v1/rules").await;
         let groups = data["groups"].as_array().cloned().unwrap_or_default();
@@ -138,12 +138,18 @@ async fn rules_are_told_as_prometheus_tells_them_and_read_again_at_a_reload() {
     // One file breaks and goes on as it was; another one is gone, and its alert with it.
     write_rules("a.yml", "groups:\n- name: heat\n  rules:\n  - { alert: Hot, expr: 'up ==' }\n");
     std::fs::remove_file(folder.path().join("b.yml")).expect("removed");
-    let reloaded = server.reload_rules();
-    assert_eq!((reloaded.groups, reloaded.bad.len()), (1, 1), "{reloaded:?}");
+    let (status, told) = ask("POST", &base, "/-/reload", "").await.expect("answers");
+    let message = told["error"]["message"].as_str().unwrap_or_default();
+    assert!(status == 400 && message.contains("a.yml:4: group \"heat\""), "{status} {told}");
     until("the rules are those of the files", || async {
         (rules(&base, "").await == ["heat/node:temp:max", "heat/Hot"]).then_some(())
     })
     .await;
+    write_rules("a.yml", RULES);
+    let (status, told) = ask("PUT", &base, "/-/reload", "").await.expect("answers");
+    assert_eq!((status, &told["groups"]), (200, &1.into()), "{told}");
+    let (status, _) = ask("GET", &base, "/-/reload", "").await.expect("answers");
+    assert_eq!(status, 405, "a link that is followed reloads nothing");
     until("its alert is over", || async {
         let alerts = items(&base, "/api/v1/alerts").await;
         alerts.iter().any(|alert| alert["code"] == "Always" && alert["state"] == "resolved").then_some(())

@@ -164,7 +164,10 @@ fn numbers(series: Vec<(Labels, Datum)>) -> Vec<(Labels, f64)> {
 
 /// The series an expression comes to at a moment.
 fn vector(source: &GroupSource, limits: &QueryLimits, expr: &str, at: i64) -> Result<Vec<(Labels, Datum)>, String> {
-    let answer = Engine::new(source, limits.clone()).instant(expr, at).map_err(|error| error.message)?;
+    let answer = Engine::new(source, limits.clone()).instant(expr, at);
+    // What it came to is small beside what it was made of, which is freed by now.
+    limits.share.shrink_to(0);
+    let answer = answer.map_err(|error| error.message)?;
     match answer.outcome {
         Outcome::Vector(series) => Ok(series.into_iter().map(|(labels, sample)| (labels, sample.value)).collect()),
         Outcome::Scalar(_, value) => Ok(vec![(Labels::default(), Datum::Float(value))]),

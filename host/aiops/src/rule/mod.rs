@@ -31,7 +31,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tandem_domain::{Timestamp, time::Clock};
-use tandem_query::QueryLimits;
+use tandem_query::{QueryLimits, SampleBudget};
 use tandem_store::{Store, WriteError};
 use tokio::{sync::watch, task::JoinSet};
 
@@ -96,6 +96,7 @@ pub struct RuleRoom {
     is_stale: bool,
     running: JoinSet<Finished>,
     canceled: Arc<std::sync::atomic::AtomicBool>,
+    queries: Arc<SampleBudget>,
 }
 
 impl RuleRoom {
@@ -115,7 +116,14 @@ impl RuleRoom {
             is_stale: true,
             running: JoinSet::new(),
             canceled: Arc::default(),
+            queries: Arc::default(),
         }
+    }
+
+    /// Holds its queries to a budget that others take from too.
+    #[must_use]
+    pub fn within(self, queries: Arc<SampleBudget>) -> Self {
+        Self { queries, ..self }
     }
 
     /// Its counters.
@@ -191,7 +199,7 @@ impl RuleRoom {
             is_first,
             external_labels: self.config.labels(),
             external_url: self.external_url.clone(),
-            limits: QueryLimits { canceled: self.canceled.clone(), ..QueryLimits::default() },
+            limits: QueryLimits { canceled: self.canceled.clone(), ..QueryLimits::default() }.within(&self.queries),
         };
         let (store, metrics, generation) = (self.store.clone(), self.metrics.clone(), self.generation);
         let timeout = Duration::from_millis(self.config.timeout.0.unsigned_abs());

@@ -1,8 +1,8 @@
 //! What rules are evaluated over: one snapshot of the store, and what earlier rules of the group came to in this evaluation.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{collections::HashMap, ops::RangeInclusive, sync::Mutex};
 use tandem_domain::series::Labels;
-use tandem_query::{Datum, Matcher, SelectedSeries, SeriesSource, SourceError, StoreSource, matches};
+use tandem_query::{Datum, Matcher, QueryError, SelectedSeries, SeriesSource, SourceError, StoreSource, matches};
 
 /// No series at all.
 pub(super) struct Nothing;
@@ -56,11 +56,35 @@ impl SeriesSource for GroupSource {
         end: i64,
         limit: usize,
     ) -> Result<Vec<SelectedSeries>, SourceError> {
-        let mut found = self.store.select(matchers, start, end, limit)?;
+        Ok(self.with_fresh(self.store.select(matchers, start, end, limit)?, matchers, start..=end))
+    }
+
+    fn select_held(
+        &self,
+        matchers: &[Matcher],
+        start: i64,
+        end: i64,
+        limit: usize,
+        hold: &mut dyn FnMut(&SelectedSeries) -> Result<(), QueryError>,
+    ) -> Result<Vec<SelectedSeries>, QueryError> {
+        // What rules came to in this evaluation is a sample for each series, and held by the group as it is.
+        let found = self.store.select_held(matchers, start, end, limit, hold)?;
+        Ok(self.with_fresh(found, matchers, start..=end))
+    }
+}
+
+impl GroupSource {
+    /// What the store holds with what is not committed yet.
+    fn with_fresh(
+        &self,
+        mut found: Vec<SelectedSeries>,
+        matchers: &[Matcher],
+        times: RangeInclusive<i64>,
+    ) -> Vec<SelectedSeries> {
         let fresh = self.fresh.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut places: HashMap<Labels, usize> = HashMap::new();
         for (labels, at, value) in fresh.iter() {
-            if !(start..=end).contains(at) || !matches(labels, matchers) {
+            if !times.contains(at) || !matches(labels, matchers) {
                 continue;
             }
             if places.is_empty() {
@@ -72,6 +96,6 @@ impl SeriesSource for GroupSource {
             }
             lay_on(&mut found[place], *at, value);
         }
-        Ok(found)
+        found
     }
 }

@@ -12,6 +12,7 @@ mod forwards;
 mod health;
 mod hooks;
 mod incidents;
+mod lifecycle;
 mod logs;
 mod plugins;
 mod predictions;
@@ -45,7 +46,15 @@ use axum::{
     routing::get,
 };
 use std::sync::Arc;
-use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
+use tower_http::{
+    CompressionLevel,
+    catch_panic::CatchPanicLayer,
+    compression::{
+        CompressionLayer,
+        predicate::{NotForContentType, Predicate, SizeAbove},
+    },
+    set_header::SetResponseHeaderLayer,
+};
 use utoipa::OpenApi;
 use utoipa_axum::{
     router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt},
@@ -54,6 +63,9 @@ use utoipa_axum::{
 
 /// Longest request body, in bytes: some ten thousand predictions of a hundred features.
 const MAX_BODY_BYTES: usize = 32 << 20;
+
+/// Answers shorter than this are sent as they are, in bytes: they fit into a packet or two.
+const MIN_PACKED_BYTES: u64 = 1_400;
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -119,6 +131,8 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(guarded(Read, routes!(prometheus::metadata::metadata)))
         .routes(guarded(Read, routes!(prometheus::series::statistics)))
         .routes(guarded(Delete, routes!(prometheus::admin::delete_series, prometheus::admin::put_delete_series)))
+        .routes(guarded(Operate, routes!(lifecycle::reload, lifecycle::put_reload)))
+        .routes(guarded(Operate, routes!(lifecycle::prefixed_reload)))
         .routes(guarded(Read, routes!(prometheus::rules::rules)))
         .routes(guarded(Read, routes!(prometheus::rules::alerts)))
         .routes(guarded(Read, routes!(prometheus::status::build_info)))
@@ -157,8 +171,19 @@ pub fn router(state: ApiState, access: Access) -> Router {
             HeaderValue::from_static("default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"),
         ))
         .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
+        .layer(compressed())
         .layer(CatchPanicLayer::new())
         .layer(middleware::from_fn_with_state(serving, count))
+}
+
+/// Packs answers for who takes gzip: texts that are long enough, piece by piece as they are sent, so that it costs no more memory
+/// than some windows of the packer. Live events go out as they come, and files of samples are packed already.
+fn compressed() -> CompressionLayer<impl Predicate> {
+    let worth = SizeAbove::new(MIN_PACKED_BYTES)
+        .and(NotForContentType::const_new("text/event-stream"))
+        .and(NotForContentType::const_new("application/vnd.apache.parquet"))
+        .and(NotForContentType::IMAGES);
+    CompressionLayer::new().gzip(true).quality(CompressionLevel::Fastest).compress_when(worth)
 }
 
 /// The outermost layer: counts answers.

@@ -64,7 +64,8 @@ impl<'s> Evaluator<'s> {
                 "query processing would load too many samples into memory in query execution",
             ));
         }
-        self.limits.check()
+        self.limits.check()?;
+        self.limits.share.hold(samples, &|| self.limits.check())
     }
 
     /// Line and column of a place, both from 1.

@@ -72,11 +72,14 @@ impl Evaluator<'_> {
     ) -> Result<Vec<SelectedSeries>, QueryError> {
         let mut found: Vec<SelectedSeries> = Vec::new();
         let mut known: HashSet<Labels> = HashSet::new();
+        let (source, most) = (self.source, self.limits.series);
         for set in &selector.sets {
-            for series in self.source.select(set, start, end, self.limits.series)? {
+            let mut hold = |series: &SelectedSeries| {
+                let buckets = series.histograms.iter().map(|(_, one)| HISTOGRAM_SAMPLES + one.buckets() / 2);
+                self.hold(series.at.len() + buckets.sum::<usize>())
+            };
+            for series in source.select_held(set, start, end, most, &mut hold)? {
                 if selector.sets.len() == 1 || known.insert(series.labels.clone()) {
-                    let buckets = series.histograms.iter().map(|(_, one)| HISTOGRAM_SAMPLES + one.buckets() / 2);
-                    self.hold(series.at.len() + buckets.sum::<usize>())?;
                     found.push(series);
                 }
             }

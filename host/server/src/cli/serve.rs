@@ -34,7 +34,7 @@ impl Serve {
         // Signals are caught from here on, so that one that comes while starting stops cleanly too.
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let mut hangup = signal(SignalKind::hangup())?;
-        let mut server = Server::start(ServerOptions::new(config)).await?;
+        let server = Server::start(ServerOptions::new(config)).await?;
         let statuses = server.runtime().statuses();
         let live = statuses.iter().filter(|status| status.state == PluginState::Live).count();
         println!(
@@ -47,20 +47,12 @@ impl Serve {
             tokio::select! {
                 _ = interrupt.recv() => break,
                 _ = terminate.recv() => break,
-                Some(()) = hangup.recv() => reload(&mut server),
+                // As Prometheus does at this signal; the log tells what came of it.
+                Some(()) = hangup.recv() => drop(server.reload_rules()),
             }
         }
         println!("Stopping.");
         server.stop().await;
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Reads the rule files again, as Prometheus does at this signal.
-fn reload(server: &mut Server) {
-    let reloaded = server.reload_rules();
-    for bad in &reloaded.bad {
-        tracing::error!("a rule file is left out, what was known of it goes on:\n{bad}");
-    }
-    tracing::info!(groups = reloaded.groups, "the rule files were read again");
 }

@@ -17,6 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tandem_gather::{Period, sent::LabelLimits};
+use tandem_query::DEFAULT_SHARED_SAMPLES;
 use tandem_store::SeriesLimits;
 use tandem_wire::limits::WireLimits;
 
@@ -94,6 +95,8 @@ impl Default for Config {
     }
 }
 
+/// The least that queries can be given together, in samples: a page of a hundred series over a day.
+const MIN_QUERY_SAMPLES: usize = 1_000_000;
 /// Most labels of a series that can be asked for: beyond it lookups by label are no longer cheap.
 const MAX_LABELS: usize = 1_024;
 
@@ -146,6 +149,8 @@ pub struct LimitsConfig {
     pub series_per_target: u64,
     /// Series of one metric, over all targets; as many as there may be in total when it is not given.
     pub series_per_metric: Option<u64>,
+    /// Samples that all queries may hold together, 16 to 32 bytes each.
+    pub query_samples: usize,
     /// Labels of a series that is sent.
     pub labels_per_series: usize,
     /// Longest name of a label or metric of a series that is sent, in bytes.
@@ -163,6 +168,7 @@ impl Default for LimitsConfig {
             series: series.total,
             series_per_target: series.per_target,
             series_per_metric: None,
+            query_samples: DEFAULT_SHARED_SAMPLES,
             labels_per_series: labels.labels,
             label_name_bytes: labels.name_bytes,
             label_value_bytes: labels.value_bytes,
@@ -197,6 +203,10 @@ impl LimitsConfig {
             [("series", self.series), ("series_per_target", self.series_per_target), ("series_per_metric", per_metric)];
         if let Some((key, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
             return Err((format!("limits.{key}"), "0 would refuse every series; give a number from 1".into()));
+        }
+        if self.query_samples < MIN_QUERY_SAMPLES {
+            let problem = format!("a dashboard needs more; give a number from {MIN_QUERY_SAMPLES}");
+            return Err(("limits.query_samples".into(), problem));
         }
         let labels = [
             ("labels_per_series", self.labels_per_series, MAX_LABELS),

@@ -46,6 +46,8 @@ fn limits_of_series_are_read_and_held_to_sense() {
     assert_eq!(config.limits.label_limits().labels, 20);
     let said = problem("[limits]\nseries_per_target = 0\n");
     assert!(said.contains("limits.series_per_target") && said.contains("give a number from 1"), "{said}");
+    let said = problem("[limits]\nquery_samples = 5\n");
+    assert!(said.contains("limits.query_samples") && said.contains("from 1000000"), "{said}");
     let said = problem("[limits]\nlabels_per_series = 100000\n");
     assert!(said.contains("from 1 to 1024"), "{said}");
 }

@@ -51,7 +51,7 @@ impl Asked {
 async fn delete(state: &ApiState, principal: &Principal, parameters: Parameters) -> Result<(), QueryError> {
     let now = state.clock.now();
     let Asked { matchers, sets, start, end, whole } = Asked::of(&parameters, now)?;
-    let found: Vec<SeriesId> = working(&state.store, move |source, _| {
+    let found: Vec<SeriesId> = working(state, move |source, _| {
         let range = (!whole).then_some((start, end));
         Ok(source.snapshot().select_series(&label_filter(&sets, range)))
     })

@@ -1,8 +1,10 @@
 //! Answers in Prometheus' own JSON.
 
+use super::working::HeldAnswer;
 use axum::{
     Json,
-    http::{StatusCode, header},
+    body::Bytes,
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::{
@@ -10,11 +12,14 @@ use serde::{
     ser::{SerializeMap, SerializeTuple},
 };
 use serde_json::{Value, json};
+use std::sync::Arc;
 use tandem_domain::{histogram::NativeHistogram, series::Labels};
-use tandem_query::{Answer, Datum, ErrorKind, Outcome, QueryError, Sample, SampleSeries};
+use tandem_query::{Answer, Datum, ErrorKind, Outcome, QueryError, Sample, SampleSeries, SampleShare};
 
 /// Warnings and infos told of one answer at the most, each: as Prometheus does.
 const MAX_ANNOTATIONS: usize = 10;
+/// When to come again where there is no room.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 /// Beyond these, numbers are written with an exponent.
 const PLAIN_NUMBERS: std::ops::Range<f64> = 1e-6..1e21;
 
@@ -189,11 +194,15 @@ pub(super) fn error(error: &QueryError) -> Response {
     let status = match error.kind {
         ErrorKind::BadData => StatusCode::BAD_REQUEST,
         ErrorKind::Execution => StatusCode::UNPROCESSABLE_ENTITY,
-        ErrorKind::Timeout | ErrorKind::Canceled => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Timeout | ErrorKind::Canceled | ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let body = json!({"status": "error", "errorType": error.kind.name(), "error": error.message});
-    (status, Json(body)).into_response()
+    let mut answer = (status, Json(body)).into_response();
+    if error.kind == ErrorKind::Unavailable {
+        answer.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
+    }
+    answer
 }
 
 /// An answer as the bytes of its JSON: made where the query was worked on, since there may be many.
@@ -206,17 +215,31 @@ pub(super) fn answer_bytes(answer: &Answer) -> Result<Vec<u8>, QueryError> {
     })
 }
 
-pub(super) fn told(answer: Result<Vec<u8>, QueryError>) -> Response {
+/// Bytes on their way out, which hold a share of the budget of samples until they are sent or whoever asked has left.
+struct HeldBytes {
+    bytes: Vec<u8>,
+    _share: Arc<SampleShare>,
+}
+
+impl AsRef<[u8]> for HeldBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+pub(super) fn told(answer: Result<HeldAnswer, QueryError>) -> Response {
     match answer {
         Err(failed) => error(&failed),
-        Ok(bytes) => ([(header::CONTENT_TYPE, "application/json")], bytes).into_response(),
+        Ok(HeldAnswer { bytes, share }) => {
+            let held = Bytes::from_owner(HeldBytes { bytes, _share: share });
+            ([(header::CONTENT_TYPE, "application/json")], held).into_response()
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
     use tandem_domain::histogram::{Buckets, ResetHint, Span};
     use tandem_query::Annotations;
 

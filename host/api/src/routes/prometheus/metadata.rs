@@ -67,7 +67,7 @@ pub(crate) async fn metadata(State(state): State<ApiState>, RawQuery(asked): Raw
         Err(failed) => return error(&failed),
     };
     let wanted = parameters.get("metric").filter(|metric| !metric.is_empty()).map(str::to_owned);
-    match working(&state.store, move |source, _| known(source, wanted.as_deref())).await {
+    match working(&state, move |source, _| known(source, wanted.as_deref())).await {
         Err(failed) => error(&failed),
         Ok(found) => {
             let one =

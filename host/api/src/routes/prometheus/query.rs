@@ -3,7 +3,7 @@
 use super::{
     answer::{answer_bytes, error, success, told},
     parameters::{Parameters, bad, step},
-    working::{QUERY_TIMEOUT, working_within},
+    working::{HeldAnswer, QUERY_TIMEOUT, answering},
 };
 use crate::state::ApiState;
 use axum::{
@@ -76,18 +76,18 @@ fn of_query(error: QueryError) -> QueryError {
     if error.kind == ErrorKind::BadData { bad("query", &error.message) } else { error }
 }
 
-async fn instant(state: &ApiState, parameters: Parameters) -> Result<Vec<u8>, QueryError> {
+async fn instant(state: &ApiState, parameters: Parameters) -> Result<HeldAnswer, QueryError> {
     let query = parameters.required("query")?.to_owned();
     let at = parameters.moment("time")?.unwrap_or_else(|| state.clock.now().0);
     let options = Options::of(&parameters)?;
-    working_within(&state.store, options.timeout, move |source, limits| {
+    answering(state, options.timeout, move |source, limits| {
         let answer = options.engine(Engine::new(source, limits)).instant(&query, at).map_err(of_query)?;
         answer_bytes(&options.cut(answer))
     })
     .await
 }
 
-async fn ranged(state: &ApiState, parameters: Parameters) -> Result<Vec<u8>, QueryError> {
+async fn ranged(state: &ApiState, parameters: Parameters) -> Result<HeldAnswer, QueryError> {
     let query = parameters.required("query")?.to_owned();
     let moment = |name: &str| parameters.moment(name)?.ok_or_else(|| bad(name, "it is missing"));
     let (start, end) = (moment("start")?, moment("end")?);
@@ -108,7 +108,7 @@ async fn ranged(state: &ApiState, parameters: Parameters) -> Result<Vec<u8>, Que
     })?;
     let grid = Grid { start, end, step };
     let options = Options::of(&parameters)?;
-    working_within(&state.store, options.timeout, move |source, limits| {
+    answering(state, options.timeout, move |source, limits| {
         if grid.len() > limits.steps {
             return Err(QueryError { kind: ErrorKind::BadData, message: format!(
                 "exceeded maximum resolution of {} points per timeseries. Try decreasing the query resolution (?step=XX)",

@@ -135,7 +135,7 @@ fn rule_json(run: &RuleRun, state: Option<&RuleState>, with_alerts: bool) -> Val
     };
     let mut told = json!({
         "name": run.rule.name,
-        "query": run.rule.expr,
+        "query": tandem_query::canonical(&run.rule.expr),
         "health": health,
         "evaluationTime": run.seconds,
         "lastEvaluation": moment(run.evaluated_at),

@@ -56,7 +56,7 @@ async fn list(
     };
     let limit = asked.limit;
     let most = limit.unwrap_or(usize::MAX);
-    let found = working(&state.store, move |source, _| Ok(find(source, &asked.filter, most.saturating_add(1))));
+    let found = working(state, move |source, _| Ok(find(source, &asked.filter, most.saturating_add(1))));
     match found.await {
         Err(failed) => error(&failed),
         Ok(mut found) => {
@@ -149,22 +149,36 @@ fn unescaped(name: &str) -> String {
 }
 
 /// The largest metrics and labels of the registry, in the JSON of Prometheus' page on its head (`limit`, 10 where nothing is
-/// said). What Tandem has no word for is 0.
+/// said). Chunks are pieces of series in blocks; times are those of the two-hour windows that have samples, and up to now.
 #[utoipa::path(get, path = "/prometheus/api/v1/status/tsdb", tag = "prometheus", responses((status = OK), (status = BAD_REQUEST)))]
 pub(crate) async fn statistics(State(state): State<ApiState>, RawQuery(asked): RawQuery) -> Response {
     let most = match Parameters::of(asked.as_deref(), b"").limit("limit") {
         Ok(most) => most.unwrap_or(10).min(10_000),
         Err(failed) => return error(&failed),
     };
-    let told = working(&state.store, move |source, _| Ok(source.snapshot().series_statistics(most))).await;
+    let told = working(&state, move |source, _| {
+        let failed =
+            |error: tandem_store::ReadError| QueryError { kind: ErrorKind::Internal, message: error.to_string() };
+        let read = source.snapshot();
+        let kept = read.blocks_kept().map_err(failed)?;
+        Ok((read.series_statistics(most), kept, read.oldest_in_memory()))
+    })
+    .await;
     match told {
         Err(failed) => error(&failed),
-        Ok(told) => {
+        Ok((told, kept, in_memory)) => {
             let list = |entries: &[tandem_store::TopEntry]| -> Vec<Value> {
                 entries.iter().map(|entry| json!({"name": entry.name, "value": entry.value})).collect()
             };
+            let now = state.clock.now();
+            let oldest = kept.oldest.into_iter().chain(in_memory).min();
+            let newest = in_memory.map(|_| now).or(kept.newest.map(|newest| newest.min(now)));
+            let head = json!({
+                "numSeries": told.series, "numLabelPairs": told.label_pairs, "chunkCount": kept.pieces,
+                "minTime": oldest.map_or(0, |at| at.0), "maxTime": newest.map_or(0, |at| at.0),
+            });
             let data = json!({
-                "headStats": {"numSeries": told.series, "numLabelPairs": told.label_pairs, "chunkCount": 0, "minTime": 0, "maxTime": 0},
+                "headStats": head,
                 "seriesCountByMetricName": list(&told.series_by_metric),
                 "labelValueCountByLabelName": list(&told.values_by_label),
                 "memoryInBytesByLabelName": list(&told.bytes_by_label),
