@@ -33,8 +33,7 @@ async fn a_receiver_that_asks_for_a_certificate_is_shown_one() {
             path("password"),
         )
     };
-    let shown =
-        format!("client_certificate = {:?}\nclient_key = {:?}\n", path("client.pem"), path("client.key"));
+    let shown = format!("client_certificate = {:?}\nclient_key = {:?}\n", path("client.pem"), path("client.key"));
     let (server, base) = start(folder.path(), &(forward("known", &shown) + &forward("stranger", ""))).await;
     let lines = "m,job=j,instance=i,number=1 value=1\nm,job=j,instance=i,number=2 value=2\n";
     let (status, answer) = ask("POST", &base, "/write", lines).await.expect("it answers");

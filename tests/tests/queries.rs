@@ -119,7 +119,8 @@ async fn a_query_for_more_than_all_may_hold_is_told_to_come_again_and_leaves_not
     let at = moment();
     write_series(&base, at).await;
     // 120 series at 10,001 steps are more than a million values.
-    let ranged = |steps: u64| format!("/prometheus/api/v1/query_range?query=m_value&start={}&end={at}&step=1", at - steps);
+    let ranged =
+        |steps: u64| format!("/prometheus/api/v1/query_range?query=m_value&start={}&end={at}&step=1", at - steps);
     let (head, body) = raw(&base, &ranged(10_000), "");
     let told: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
     assert!(head.starts_with("http/1.1 503") && head.contains("retry-after: 5"), "{head}");
