@@ -1,9 +1,10 @@
-//! The command line: `serve`, `check`, `doctor`, `plugin`, `rules`, `backtest`, `rca`, `drift`, `export`. Exit codes: 0 done, 1 failed, 2 used
+//! The command line: `serve`, `check`, `doctor`, `plugin`, `rules`, `backtest`, `rca`, `drift`, `export`, `demo`. Exit codes: 0 done, 1 failed, 2 used
 //! wrongly.
 
 mod backtest;
 mod case_file;
 mod check;
+mod demo;
 mod doctor;
 mod drift;
 mod export;
@@ -47,6 +48,8 @@ enum Command {
     Drift(drift::DriftCommand),
     /// Writes samples as Parquet.
     Export(export::ExportCommand),
+    /// Plays a story against a running server.
+    Demo(demo::Demo),
 }
 
 /// Where the configuration lies.
@@ -91,5 +94,6 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Rca(rca) => rca.run().await,
         Command::Drift(drift) => drift.run().await,
         Command::Export(export) => export.run().await,
+        Command::Demo(demo) => demo.run().await,
     }
 }

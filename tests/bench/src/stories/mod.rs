@@ -113,7 +113,7 @@ fn chosen(library: &Library, asked: &[String], own: &[String]) -> Vec<About> {
     let all = library.list().unwrap_or_else(|error| panic!("{error}"));
     let wanted = if asked.is_empty() { own } else { asked };
     for name in wanted {
-        assert!(all.iter().any(|about| about.name == *name), "there is no story {name:?}; they lie in tests/stories/");
+        assert!(all.iter().any(|about| about.name == *name), "there is no story {name:?}; see `tandem demo --list`");
     }
     let is_chosen = |about: &About| if wanted.is_empty() { !about.long } else { wanted.contains(&about.name) };
     all.into_iter().filter(is_chosen).collect()
