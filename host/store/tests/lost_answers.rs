@@ -130,10 +130,13 @@ fn exemplar(tx: &mut WriteTx<'_>, id: SeriesId, step: u64) -> Result<(), WriteEr
     tx.append_exemplars(vec![(id, exemplar)]).map(drop)
 }
 
+/// What a reader finds of a series: its record, its labels, its samples with their bits, and how many histograms it has.
+type OfSeries = (Series, Labels, Vec<(i64, u64)>, usize);
+
 /// All that a reader finds.
 #[derive(Debug, PartialEq)]
 struct Picture {
-    series: Vec<(Series, Labels, Vec<(i64, u64)>, usize)>,
+    series: Vec<OfSeries>,
     exemplars: Vec<(SeriesId, Timestamp)>,
     found: Vec<SeriesId>,
     found_by_window: Vec<Vec<SeriesId>>,
@@ -147,7 +150,7 @@ fn picture(store: &Store) -> Picture {
     let series = read.scan::<Series>(.., usize::MAX).expect("reads").into_iter().map(|series| {
         let id = read.series_id(&series.target, &series.description).expect("reads");
         assert_eq!(id, Some(series.id), "a record is found by its identity");
-        assert_eq!(read.series_of_target(&series.target).expect("reads"), [series.clone()]);
+        assert_eq!(read.series_of_target(&series.target).expect("reads"), std::slice::from_ref(&series));
         let points = read.points(series.id, Timestamp::MIN, Timestamp::MAX).expect("reads");
         let points = points.at.iter().zip(&points.value).map(|(at, value)| (at.0, value.to_bits())).collect();
         let histograms = read.histograms(series.id, Timestamp::MIN, Timestamp::MAX).expect("reads").len();

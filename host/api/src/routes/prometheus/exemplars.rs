@@ -69,7 +69,7 @@ async fn told(state: &ApiState, parameters: Parameters) -> Response {
         let message = "end timestamp must not be before start timestamp".to_owned();
         return error(&QueryError { kind: ErrorKind::BadData, message });
     }
-    match working(&state, move |source, _| found(source, &query, (start, end))).await {
+    match working(state, move |source, _| found(source, &query, (start, end))).await {
         Err(failed) => error(&failed),
         // As Prometheus has it.
         Ok(None) => StatusCode::NO_CONTENT.into_response(),
