@@ -18,8 +18,9 @@ const START_TIMEOUT: Duration = Duration::from_secs(120);
 const ASK_EVERY: Duration = Duration::from_millis(5);
 /// A server that has not brought everything to disk by then is measured as it is.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(180);
-/// Tandem is done when its figures have not changed for so long: more than twice its period of maintenance.
-const SETTLED_AFTER: Duration = Duration::from_secs(12);
+/// Tandem is done when its figures have not changed for so long: longer than detectors wait before they save what they learned, by
+/// which its log is held.
+const SETTLED_AFTER: Duration = Duration::from_secs(40);
 
 /// Over how long a server is watched for being quiet.
 const QUIET_OVER: Duration = Duration::from_secs(4);
@@ -148,9 +149,12 @@ impl Peer {
         assert!(flushed.status().is_success(), "not flushed: {}", flushed.status());
         let (began, mut last, mut since) = (Instant::now(), Vec::new(), Instant::now());
         while began.elapsed() < SETTLE_TIMEOUT {
-            let now = [self.metric("tandem_store_head_samples").await, self.metric("tandem_store_file_bytes").await];
+            let mut now = Vec::new();
+            for figure in ["tandem_store_head_samples", "tandem_store_file_bytes", "tandem_store_wal_bytes"] {
+                now.push(self.metric(figure).await);
+            }
             if last != now {
-                (last, since) = (now.to_vec(), Instant::now());
+                (last, since) = (now, Instant::now());
             }
             if since.elapsed() >= SETTLED_AFTER {
                 return;
