@@ -111,7 +111,7 @@ fn letters(number: usize) -> String {
 fn drawn(draws: Draws, place: usize, count: usize, base: u64) -> String {
     let digit = |nth: usize| {
         let drawn = draws.bits(place as u64, 0, nth as u64) % base;
-        // Firmware's placeholders are all zeros; a number that begins with none is never taken for one.
+        // Mappers take a number of nothing but zeros for none at all; one that does not begin with a zero is never taken for that.
         let digit = if nth == 0 { drawn.max(1) } else { drawn };
         char::from_digit(digit as u32, base as u32).unwrap_or('0')
     };
