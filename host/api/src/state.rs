@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 use tandem_domain::{
-    ports::{DeploymentTargets, PluginCatalogue},
+    ports::{DeploymentTargets, PluginCatalogue, RootCauses},
     time::Clock,
 };
 use tandem_store::Store;
@@ -35,6 +35,8 @@ pub struct ApiState {
     pub catalogue: Arc<dyn PluginCatalogue>,
     /// The live deployment targets.
     pub targets: Arc<dyn DeploymentTargets>,
+    /// Those that rank root causes.
+    pub root_causes: Arc<dyn RootCauses>,
     /// Takes pushed payloads.
     pub receiver: Arc<tandem_gather::Receiver>,
     /// What is scraped, and how it goes.

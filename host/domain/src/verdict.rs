@@ -1,6 +1,6 @@
 //! The two answers for a service, and how they hang together.
 
-use crate::{Timestamp, entity::EntityId};
+use crate::{Timestamp, cause::Direction, entity::EntityId, series::SeriesId};
 use serde::{Deserialize, Serialize};
 
 /// One answer.
@@ -55,8 +55,84 @@ pub enum CauseKind {
     Unknown,
 }
 
-/// Both answers for one service.
+/// Something that may be to blame for a service's trouble.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Whose fault.
+    pub entity: EntityId,
+    /// What people call it.
+    pub name: String,
+    /// 0 to 1, relative within the answer.
+    pub score: f64,
+    /// Where the cause lies if it is this one.
+    pub kind: CauseKind,
+    /// Why, for people.
+    pub sentence: String,
+    /// From the service down to it.
+    pub path: Vec<EntityId>,
+    /// What speaks for it, strongest first.
+    pub signals: Vec<CandidateSignal>,
+}
+
+/// A signal that speaks for a candidate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CandidateSignal {
+    /// Its name in the case: canonical name and dimensions.
+    pub name: String,
+    /// How far it left its course, in spreads of its own.
+    pub score: f64,
+    /// Which way.
+    pub direction: Direction,
+    /// The series it is made of.
+    #[serde(default)]
+    pub series: Vec<SeriesId>,
+}
+
+/// What trouble has cost so far.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Cost {
+    /// Requests that failed since it began, as far as they were counted.
+    pub failed_requests: f64,
+    /// Requests that were answered too late.
+    pub late_requests: f64,
+    /// Predictions that disagreed with their label.
+    pub wrong_predictions: f64,
+    /// Predictions made since it began.
+    pub predictions: u64,
+}
+
+/// What to do, as a word that machines can read and a sentence for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suggestion {
+    /// Such as `drain-node`, `roll-back`, `retrain`.
+    pub action: String,
+    /// What to do, naming what to do it with.
+    pub sentence: String,
+}
+
+/// How far the cause is to be believed, and what it rests on.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Grounds {
+    /// Whether the named cause should be believed.
+    pub confident: bool,
+    /// 0 to 1.
+    pub confidence: f64,
+    /// Why it is not confident; empty when it is, or when there is nothing to explain.
+    pub doubt: String,
+    /// Who may be to blame, most likely first.
+    pub candidates: Vec<Candidate>,
+    /// When the trouble began.
+    pub onset: Option<Timestamp>,
+    /// The kept case that was asked, by which the answer can be explained and asked again.
+    pub case: Option<u64>,
+    /// What it costs.
+    pub cost: Option<Cost>,
+    /// What to do.
+    pub suggestion: Option<Suggestion>,
+}
+
+/// Both answers for one service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The service's name.
     pub service: String,
@@ -72,4 +148,7 @@ pub struct Verdict {
     pub cause_entity: Option<EntityId>,
     /// How the answers hang together.
     pub sentence: String,
+    /// How far that is to be believed; nothing in verdicts that were kept before it was told.
+    #[serde(default)]
+    pub grounds: Grounds,
 }

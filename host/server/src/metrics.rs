@@ -13,6 +13,7 @@ use tandem_mlops::MlopsMetrics;
 use tandem_query::{BudgetUse, SampleBudget};
 use tandem_runtime::MemoryBudget;
 use tandem_store::Store;
+use tandem_verdict::AskMetrics;
 
 /// What is asked for its counters.
 pub(crate) struct OwnMetrics {
@@ -23,6 +24,7 @@ pub(crate) struct OwnMetrics {
     pub(crate) serving: Arc<ServingMetrics>,
     pub(crate) aiops: ChainMetrics,
     pub(crate) mlops: MlopsMetrics,
+    pub(crate) verdicts: Arc<AskMetrics>,
     pub(crate) forwards: Arc<Forwards>,
     pub(crate) queries: Arc<SampleBudget>,
     pub(crate) catalogue: Arc<dyn PluginCatalogue>,
@@ -75,7 +77,7 @@ impl MetricsPage for OwnMetrics {
             self.budget.used_bytes(),
         );
         rooms(&mut page, self.aiops.samples());
-        for (name, help, value) in self.mlops.read() {
+        for (name, help, value) in self.mlops.read().into_iter().chain(self.verdicts.read()) {
             let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
             single(&mut page, name, kind, help, value);
         }

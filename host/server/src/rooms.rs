@@ -7,6 +7,7 @@ use tandem_aiops::{Chain, Progress, RoomError};
 use tandem_domain::{Timestamp, time::Clock};
 use tandem_mlops::Mlops;
 use tandem_store::Store;
+use tandem_verdict::Verdicts;
 
 /// Passes at one moment after which it is given up to wait for quiet: a pass is bounded, and the largest step of a story
 /// needs some tens.
@@ -25,19 +26,21 @@ pub struct Settled {
 pub struct Rooms {
     aiops: Chain,
     mlops: Mlops,
+    verdicts: Verdicts,
     store: Store,
     clock: Arc<dyn Clock>,
 }
 
 impl Rooms {
-    pub(crate) fn new(aiops: Chain, mlops: Mlops, store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { aiops, mlops, store, clock }
+    pub(crate) fn new(aiops: Chain, mlops: Mlops, verdicts: Verdicts, store: Store, clock: Arc<dyn Clock>) -> Self {
+        Self { aiops, mlops, verdicts, store, clock }
     }
 
     /// Runs them until the tasks are stopped.
     pub(crate) fn start(self, tasks: &mut Tasks) {
         tasks.start("aiops", self.aiops.run(self.clock, tasks.stop_signal()));
         tasks.start("mlops", self.mlops.run(tasks.stop_signal()));
+        tasks.start("verdict", self.verdicts.run(tasks.stop_signal()));
     }
 
     /// Steps them until nothing is left to do at the clock's moment, which must stand still meanwhile.
@@ -51,7 +54,9 @@ impl Rooms {
             let before = self.store.commit_count();
             progress = self.aiops.step(self.clock.now()).await?;
             self.mlops.step().await;
-            if !progress.more && self.store.commit_count() == before {
+            let asking = self.verdicts.step().await?;
+            asking.wake_at.into_iter().for_each(|at| progress.wake(at));
+            if !progress.more && !asking.more && self.store.commit_count() == before {
                 return Ok(Settled { quiet: true, wake_at: progress.wake_at });
             }
         }

@@ -15,7 +15,6 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tandem_aiops::{Chain, ChainConfig, Ports};
 use tandem_api::{Access, ApiState, ExportPlaces, IngestBudget, Readiness, ServingMetrics};
 use tandem_domain::{
-    Timestamp,
     http::HttpClient,
     ports::{Collectors, PluginCatalogue},
     time::Clock,
@@ -29,12 +28,11 @@ use tandem_mlops::{Mlops, MlopsPorts};
 use tandem_query::SampleBudget;
 use tandem_runtime::{FolderWatch, MemoryBudget, PluginSource, Runtime, RuntimeOptions};
 use tandem_store::{LogRetention, Store};
+use tandem_verdict::Verdicts;
 use tokio::net::TcpListener;
 
 /// How often the store is maintained.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(5);
-/// How often verdicts are looked at for the sake of their history.
-const REMEMBER_EVERY: Duration = Duration::from_secs(5);
 /// Plugin instances that may live at once; wasmtime's pool is sized by it.
 const MAX_PLUGIN_INSTANCES: u32 = 256;
 
@@ -208,9 +206,10 @@ impl Server {
             &config.mlops,
         );
         let mlops_metrics = mlops.metrics();
-        let rooms = Rooms::new(aiops, mlops, store.clone(), clock.clone());
+        let verdicts = Verdicts::new(store.clone(), Arc::new(runtime.clone()), clock.clone());
+        let verdict_metrics = verdicts.metrics();
+        let rooms = Rooms::new(aiops, mlops, verdicts, store.clone(), clock.clone());
         tasks.start("listeners", listeners.run(stop.clone()));
-        tasks.start("verdict", remember(store.clone(), clock.clone(), stop.clone()));
         tasks.start("maintain", maintain(store.clone(), logs, clock.clone(), stop.clone()));
 
         let rules = Arc::new(SharedRuleFiles::new(rules));
@@ -231,6 +230,7 @@ impl Server {
                 serving: serving.clone(),
                 aiops: aiops_metrics,
                 mlops: mlops_metrics,
+                verdicts: verdict_metrics,
                 forwards: forwards.clone(),
                 queries: queries.clone(),
                 catalogue: catalogue.clone(),
@@ -246,6 +246,7 @@ impl Server {
             store: store.clone(),
             catalogue,
             targets: Arc::new(runtime.clone()),
+            root_causes: Arc::new(runtime.clone()),
             rules: rules.clone(),
             clock,
             readiness: readiness.clone(),
@@ -318,28 +319,6 @@ fn local_collections(runtime: &Runtime) -> Vec<CollectConfig> {
     };
     let live = runtime.collectors().into_iter().map(|plugin| plugin.name);
     live.filter(|name| reads_files(name)).map(CollectConfig::this_machine).collect()
-}
-
-/// Keeps what the verdicts say whenever they say something new.
-async fn remember(store: Store, clock: Arc<dyn Clock>, mut stop: tokio::sync::watch::Receiver<bool>) {
-    loop {
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(REMEMBER_EVERY) => {}
-        }
-        if let Err(error) = remembered(&store, clock.now()).await {
-            tracing::error!("verdicts could not be kept and will be tried again: {error:#}");
-        }
-    }
-}
-
-async fn remembered(store: &Store, now: Timestamp) -> anyhow::Result<usize> {
-    let reading = store.clone();
-    let verdicts = tokio::task::spawn_blocking(move || {
-        let read = reading.read()?;
-        Ok::<_, anyhow::Error>(tandem_verdict::verdicts(&read, None, now)?)
-    });
-    Ok(tandem_verdict::keep(store, verdicts.await??).await?)
 }
 
 async fn maintain(

@@ -11,7 +11,7 @@ const KEPT_PER_SERVICE: usize = 10_000;
 const DROPPED_AT_ONCE: usize = 500;
 
 /// A verdict that differed from the one before it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct KeptVerdict {
     verdict: Verdict,
 }
@@ -123,7 +123,7 @@ pub fn all_as_of(read: &ReadTx, at: Timestamp) -> Result<Vec<Verdict>, ReadError
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tandem_domain::verdict::{CauseKind, Health, InfrastructureAnswer, ModelAnswer};
+    use tandem_domain::verdict::{CauseKind, Grounds, Health, InfrastructureAnswer, ModelAnswer};
     use tandem_store::StoreOptions;
 
     fn verdict(service: &str, at: i64, cause: CauseKind, sentence: &str) -> Verdict {
@@ -135,6 +135,7 @@ mod tests {
             cause,
             cause_entity: None,
             sentence: sentence.into(),
+            grounds: Grounds::default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What correlators may ask: the graph from memory, everything else from one snapshot, all of it bounded.
 
-use crate::{map::EntitySeries, map::topology::followed_by, room::RoomError, room::reading, signal::TopologyRevision};
+use crate::{map::topology::followed_by, room::RoomError, room::reading, signal::TopologyRevision};
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
@@ -9,7 +9,7 @@ use tandem_domain::{
     Failure, FailureCode, Timestamp,
     entity::{Entity, EntityId},
     graph::DependencyGraph,
-    meaning::Meaning,
+    meaning::{EntitySeries, Meaning},
     ports::Query,
     relation::{Relation, RelationKind},
     series::{Points, SeriesId},

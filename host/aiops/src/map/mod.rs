@@ -18,7 +18,7 @@ pub mod topology;
 
 pub use config::{MapConfig, RelationConfig};
 pub use metrics::MapMetrics;
-pub use tables::{EntitySeries, MapFailure, RelationDependent};
+pub use tables::{MapFailure, RelationDependent};
 
 use crate::{
     room::{Progress, Room, RoomError},

@@ -3,7 +3,7 @@
 use super::{
     metrics::MapMetrics,
     rules::{self, Claim},
-    tables::{EntitySeries, KnownTarget, MapFailure, MappedTarget, PendingTarget, target_text},
+    tables::{KnownTarget, MapFailure, MappedTarget, PendingTarget, target_text},
     topology::{self, beginning_with},
 };
 use crate::{
@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tandem_domain::{
     Failure, Timestamp,
     entity::EntityId,
-    meaning::{Mapping, Meaning},
+    meaning::{EntitySeries, Mapping, Meaning},
     ports::{LivePlugin, Mappers},
     series::{Labels, Series, SeriesDescription, SeriesId},
     target::{TargetInfo, TargetStatus},

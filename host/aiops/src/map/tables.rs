@@ -109,24 +109,6 @@ impl Record for MapFailure {
     }
 }
 
-/// That a series is an entity's: the index behind "all series of an entity".
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EntitySeries {
-    /// Whose.
-    pub entity: EntityId,
-    /// Which.
-    pub series: SeriesId,
-}
-
-impl Record for EntitySeries {
-    const TABLE: &'static str = "entity_series";
-    const VERSION: u16 = 1;
-    type Key = (String, u64);
-    fn key(&self) -> (String, u64) {
-        (self.entity.0.clone(), self.series.0)
-    }
-}
-
 /// A relation turned around: the index behind "who needs this".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RelationDependent {

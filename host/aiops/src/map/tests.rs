@@ -1,6 +1,6 @@
 //! The room over a real store: bursts, failing mappers, swapped mappers, collected topology, the operator's relations.
 
-use super::{EntitySeries, MapConfig, MapFailure, MapRoom, RelationConfig};
+use super::{MapConfig, MapFailure, MapRoom, RelationConfig};
 use crate::{
     room::Room,
     signal::MeaningChange,
@@ -12,7 +12,7 @@ use tandem_domain::{
     collected::{CollectedEvent, CollectedTopology},
     entity::{Entity, EntityDraft, EntityId, IdentityKey, KeyStrength},
     event::Event,
-    meaning::{Mapping, Meaning, MeaningBody, MeaningDraft},
+    meaning::{EntitySeries, Mapping, Meaning, MeaningBody, MeaningDraft},
     plugin::Scope,
     relation::{Relation, RelationKind},
     series::{Labels, MetricType, SeriesDescription},

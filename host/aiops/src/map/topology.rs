@@ -2,14 +2,14 @@
 
 use super::{
     identity::{IdentityChanges, Known, Resolver},
-    tables::{EntitySeries, RelationDependent},
+    tables::RelationDependent,
 };
 use crate::signal::{MeaningChange, TopologyRevision};
 use std::ops::Range;
 use tandem_domain::{
     Timestamp,
     entity::{Entity, EntityAlias, EntityId},
-    meaning::Meaning,
+    meaning::{EntitySeries, Meaning},
     relation::{Relation, RelationKind},
     series::SeriesId,
     topology::TopologyDraft,

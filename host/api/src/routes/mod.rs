@@ -6,6 +6,7 @@ mod deployments;
 mod drift;
 mod entities;
 mod events;
+mod explanations;
 mod export;
 mod findings;
 mod forwards;
@@ -115,6 +116,7 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(guarded(Deploy, routes!(deployments::abort)))
         .routes(guarded(Read, routes!(verdict::all)))
         .routes(guarded(Read, routes!(verdict::history)))
+        .routes(guarded(Read, routes!(explanations::one)))
         .routes(guarded(Read, routes!(services::list)))
         .routes(guarded(Operate, routes!(store::flush)))
         .routes(guarded(Ingest, routes!(hooks::receive)))

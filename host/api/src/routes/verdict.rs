@@ -13,7 +13,9 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use tandem_domain::{
     Timestamp,
-    verdict::{CauseKind, Health, Verdict},
+    cause::Direction,
+    entity::EntityId,
+    verdict::{Candidate, CandidateSignal, CauseKind, Cost, Grounds, Health, Suggestion, Verdict},
 };
 use tandem_store::ReadTx;
 use utoipa::{IntoParams, ToSchema};
@@ -57,6 +59,114 @@ pub(crate) struct CauseView {
     kind: CauseKind,
     entity: Option<String>,
     sentence: String,
+    /// Whether the named cause should be believed.
+    confident: bool,
+    /// 0 to 1.
+    confidence: f64,
+    /// Why it is not confident; empty when it is, or when there is nothing to explain.
+    doubt: String,
+    /// When the trouble began.
+    onset: Option<String>,
+    /// Who may be to blame, most likely first.
+    candidates: Vec<CandidateView>,
+    /// What it has cost so far.
+    cost: Option<CostView>,
+    /// What to do.
+    suggestion: Option<SuggestionView>,
+    /// The number by which `/api/v1/explanations/{id}` and `tandem explain` tell how it was found.
+    explanation: Option<u64>,
+}
+
+/// Something that may be to blame.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CandidateView {
+    entity: String,
+    name: String,
+    /// 0 to 1, relative within the answer.
+    score: f64,
+    #[schema(value_type = String)]
+    kind: CauseKind,
+    sentence: String,
+    /// From the service down to it.
+    path: Vec<String>,
+    /// What speaks for it, strongest first.
+    signals: Vec<SignalView>,
+}
+
+/// A signal that speaks for a candidate.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SignalView {
+    name: String,
+    /// How far it left its course, in spreads of its own.
+    score: f64,
+    /// `up` or `down`.
+    #[schema(value_type = String)]
+    direction: Direction,
+    /// The series it is made of.
+    series: Vec<u64>,
+}
+
+/// What trouble has cost so far.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CostView {
+    failed_requests: f64,
+    late_requests: f64,
+    wrong_predictions: f64,
+    predictions: u64,
+}
+
+/// What to do.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SuggestionView {
+    /// A word for machines.
+    action: String,
+    /// For people.
+    sentence: String,
+}
+
+impl From<Candidate> for CandidateView {
+    fn from(candidate: Candidate) -> Self {
+        let signal = |signal: CandidateSignal| SignalView {
+            name: signal.name,
+            score: signal.score,
+            direction: signal.direction,
+            series: signal.series.into_iter().map(|series| series.0).collect(),
+        };
+        Self {
+            entity: candidate.entity.0,
+            name: candidate.name,
+            score: candidate.score,
+            kind: candidate.kind,
+            sentence: candidate.sentence,
+            path: candidate.path.into_iter().map(|step| step.0).collect(),
+            signals: candidate.signals.into_iter().map(signal).collect(),
+        }
+    }
+}
+
+impl CauseView {
+    fn of(kind: CauseKind, entity: Option<EntityId>, sentence: String, grounds: Grounds) -> Self {
+        let cost = |cost: Cost| CostView {
+            failed_requests: cost.failed_requests,
+            late_requests: cost.late_requests,
+            wrong_predictions: cost.wrong_predictions,
+            predictions: cost.predictions,
+        };
+        let suggestion = |one: Suggestion| SuggestionView { action: one.action, sentence: one.sentence };
+        Self {
+            kind,
+            entity: entity.map(|entity| entity.0),
+            sentence,
+            confident: grounds.confident,
+            confidence: grounds.confidence,
+            doubt: grounds.doubt,
+            onset: time::write_some(grounds.onset),
+            candidates: grounds.candidates.into_iter().map(CandidateView::from).collect(),
+            cost: grounds.cost.map(cost),
+            suggestion: grounds.suggestion.map(suggestion),
+            explanation: grounds.case,
+        }
+    }
 }
 
 impl From<Verdict> for VerdictView {
@@ -74,11 +184,7 @@ impl From<Verdict> for VerdictView {
                 since: time::write_some(verdict.infrastructure.since),
                 incidents: verdict.infrastructure.incidents,
             },
-            cause: CauseView {
-                kind: verdict.cause,
-                entity: verdict.cause_entity.map(|entity| entity.0),
-                sentence: verdict.sentence,
-            },
+            cause: CauseView::of(verdict.cause, verdict.cause_entity, verdict.sentence, verdict.grounds),
         }
     }
 }

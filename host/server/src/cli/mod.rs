@@ -1,5 +1,5 @@
-//! The command line: `serve`, `check`, `doctor`, `plugin`, `rules`, `backtest`, `rca`, `drift`, `export`, `demo`. Exit codes: 0 done, 1 failed, 2 used
-//! wrongly.
+//! The command line: `serve`, `check`, `doctor`, `plugin`, `rules`, `backtest`, `rca`, `drift`, `explain`, `export`, `demo`. Exit codes: 0 done,
+//! 1 failed, 2 used wrongly.
 
 mod backtest;
 mod case_file;
@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod doctor;
 mod drift;
+mod explain;
 mod export;
 mod offline;
 mod plugin;
@@ -46,6 +47,8 @@ enum Command {
     Rca(rca::Rca),
     /// Compares two samples with the drift metrics.
     Drift(drift::DriftCommand),
+    /// Tells how an answer about a cause was found, and asks again.
+    Explain(explain::Explain),
     /// Writes samples as Parquet.
     Export(export::ExportCommand),
     /// Plays a story against a running server.
@@ -93,6 +96,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Backtest(backtest) => backtest.run().await,
         Command::Rca(rca) => rca.run().await,
         Command::Drift(drift) => drift.run().await,
+        Command::Explain(explain) => explain.run().await,
         Command::Export(export) => export.run().await,
         Command::Demo(demo) => demo.run().await,
     }

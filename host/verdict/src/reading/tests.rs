@@ -3,10 +3,12 @@
 use super::*;
 use tandem_domain::{
     Severity,
-    alert::Fingerprint,
-    drift::DriftState,
-    incident::{Cause, IncidentStatus},
-    relation::RelationKind,
+    alert::{Alert, AlertState, Fingerprint},
+    drift::{DriftReport, DriftStanding, DriftState},
+    entity::Entity,
+    incident::{Cause, Incident, IncidentStatus},
+    prediction::ServiceTraffic,
+    relation::{Relation, RelationKind},
     series::Labels,
     verdict::{CauseKind, Health},
 };

@@ -2,11 +2,14 @@
 
 use super::*;
 use tandem_domain::{
+    Severity,
     alert::{AlertState, Fingerprint},
-    drift::{ColumnDrift, Drift, Method},
+    drift::{ColumnDrift, Drift, DriftState, Method},
     incident::{Cause, IncidentStatus},
-    objective::{Keeping, Objective},
+    objective::{Keeping, OBJECTIVES, Objective},
+    prediction::ServiceTraffic,
     series::Labels,
+    verdict::{CauseKind, Health},
 };
 
 fn report(state: DriftState, drifted: &[&str]) -> DriftReport {
@@ -150,16 +153,16 @@ fn verdict_of(
     let paths = [vec![id("service:chat")], vec![id("service:chat"), id("gpu:3")]];
     let drifting = report.map(drifting);
     judge(&Facts {
-        service: "chat".into(),
+        service: "chat",
         at,
         traffic,
         drifting: drifting.as_ref(),
         burning,
         paths: &paths,
-        has_infrastructure: true,
         incidents,
         alerts,
         names: &BTreeMap::from([(id("gpu:3"), "GPU 3 on node-7".to_owned())]),
+        diagnosis: None,
     })
 }
 
@@ -255,7 +258,7 @@ fn the_infrastructure_is_degraded_since_what_degrades_it() {
     assert_eq!(verdict.infrastructure.since, Some(Timestamp(90)));
     assert_eq!(verdict.infrastructure.incidents, [7, 6]);
     // The drift is seen since 80, though its latest report is of 100.
-    assert!(verdict.sentence.contains("since after the drift was seen"), "{}", verdict.sentence);
+    assert!(verdict.sentence.contains("since after that was seen"), "{}", verdict.sentence);
 }
 
 #[test]

@@ -1,0 +1,68 @@
+//! Is the infrastructure behind it healthy? Incidents on the dependency path.
+
+use super::{Facts, cause::Found};
+use tandem_domain::{
+    Severity,
+    alert::Alert,
+    entity::EntityId,
+    incident::Incident,
+    objective::OBJECTIVES,
+    verdict::{Health, InfrastructureAnswer},
+};
+
+/// An incident with the path that leads to it.
+pub(super) struct OnPath<'a> {
+    pub incident: &'a Incident,
+    pub path: &'a [EntityId],
+}
+
+/// Active incidents whose firing alerts, or whose first cause, lie on the service's dependency path; nearest first.
+pub(super) fn incidents_on_path<'a>(facts: &'a Facts<'_>) -> Vec<OnPath<'a>> {
+    let mut found: Vec<(usize, OnPath<'a>)> = Vec::new();
+    for incident in facts.incidents {
+        let alerting = incident
+            .alerts
+            .iter()
+            .filter_map(|fingerprint| facts.alerts.get(&fingerprint.0))
+            .map(|alert| &alert.entity);
+        if !tells_of_itself(facts, incident) {
+            continue;
+        }
+        let touched: Vec<&EntityId> = alerting.chain(incident.causes.first().map(|cause| &cause.entity)).collect();
+        let path = facts.paths.iter().find(|path| path.last().is_some_and(|end| touched.contains(&end)));
+        if let Some(path) = path {
+            found.push((path.len(), OnPath { incident, path }));
+        }
+    }
+    found.sort_by_key(|(length, on_path)| (std::cmp::Reverse(on_path.incident.severity), *length, on_path.incident.id));
+    found.into_iter().map(|(_, on_path)| on_path).collect()
+}
+
+/// Whether an incident is more than that users feel something: an objective that is not kept says nothing of what lies below.
+fn tells_of_itself(facts: &Facts<'_>, incident: &Incident) -> bool {
+    let mut alerts = incident.alerts.iter().filter_map(|fingerprint| facts.alerts.get(&fingerprint.0)).peekable();
+    alerts.peek().is_none() || alerts.any(|alert| alert.source != OBJECTIVES)
+}
+
+/// Grave incidents on a service's path, each with its firing alerts.
+pub(crate) fn grave_incidents<'a>(facts: &'a Facts<'_>) -> Vec<(&'a Incident, Vec<&'a Alert>)> {
+    let grave = incidents_on_path(facts).into_iter().filter(|found| found.incident.severity >= Severity::Warning);
+    grave.map(|found| (found.incident, firing(facts, found.incident).collect())).collect()
+}
+
+/// The firing alerts of an incident.
+pub(super) fn firing<'a>(facts: &'a Facts<'_>, incident: &'a Incident) -> impl Iterator<Item = &'a Alert> {
+    incident.alerts.iter().filter_map(|fingerprint| facts.alerts.get(&fingerprint.0))
+}
+
+pub(super) fn infrastructure(facts: &Facts<'_>, on_path: &[OnPath<'_>], cause: &Found) -> InfrastructureAnswer {
+    // Only what degrades says since when.
+    let grave = on_path.iter().filter(|found| found.incident.severity >= Severity::Warning);
+    let since = grave.map(|found| found.incident.opened_at).min().or(cause.below_since);
+    let state = match (since, facts.has_infrastructure()) {
+        (Some(_), _) => Health::Degraded,
+        (None, true) => Health::Ok,
+        (None, false) => Health::Unknown,
+    };
+    InfrastructureAnswer { state, since, incidents: on_path.iter().map(|found| found.incident.id).collect() }
+}
