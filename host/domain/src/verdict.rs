@@ -151,4 +151,7 @@ pub struct Verdict {
     /// How far that is to be believed; nothing in verdicts that were kept before it was told.
     #[serde(default)]
     pub grounds: Grounds,
+    /// The story that is played, where the service is a demonstration.
+    #[serde(default)]
+    pub demonstration: Option<String>,
 }

@@ -136,6 +136,7 @@ mod tests {
             cause_entity: None,
             sentence: sentence.into(),
             grounds: Grounds::default(),
+            demonstration: None,
         }
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct VerdictView {
     model: ModelView,
     infrastructure: InfrastructureView,
     cause: CauseView,
+    /// The story that is played, where the service is a demonstration.
+    demonstration: Option<String>,
 }
 
 /// Is the model working?
@@ -185,6 +187,7 @@ impl From<Verdict> for VerdictView {
                 incidents: verdict.infrastructure.incidents,
             },
             cause: CauseView::of(verdict.cause, verdict.cause_entity, verdict.sentence, verdict.grounds),
+            demonstration: verdict.demonstration,
         }
     }
 }

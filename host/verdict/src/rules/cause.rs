@@ -139,7 +139,8 @@ fn below(facts: &Facts<'_>, incident: Option<&OnPath<'_>>, felt: Option<&Objecti
         .any(|alert| alert.severity >= Severity::Warning && Some(&alert.entity) == entity.as_ref());
     let signs = Certainty::of_signs(&[broken, felt.is_some(), agreed.is_some_and(|(_, is_first)| is_first)]);
     let certainty = agreed.map_or(signs, |(_, is_first)| signs.or(by_answer(is_first)));
-    let through = way(facts, found.path);
+    let to_entity = facts.paths.iter().find(|path| path.last() == entity.as_ref());
+    let through = way(facts, to_entity.map_or(found.path, Vec::as_slice));
     let told = format!("incident #{} ({}){through}", found.incident.id, found.incident.title);
     Some(Below { entity, told, opened_at: Some(found.incident.opened_at), certainty })
 }

@@ -100,5 +100,6 @@ pub(crate) fn judge(facts: &Facts<'_>) -> Verdict {
         cause_entity: cause.entity,
         sentence: cause.sentence,
         grounds: cause.grounds,
+        demonstration: None,
     }
 }
