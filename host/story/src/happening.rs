@@ -329,6 +329,12 @@ fn truth(world: &World, models: &[Model], fault: &FaultShape, met: &Met) -> Resu
         for (kind, part) in &places {
             let linked = world.parts.kinds[*kind].links[other].of(*part as usize);
             entities.extend(linked.iter().flat_map(|part| key(&(other, *part))));
+            if linked.is_empty() {
+                // A service's GPUs are those of its replicas.
+                let name = &world.parts.kinds[*kind].parts[*part as usize].name;
+                let further = linked_with(world, other, name)?;
+                entities.extend(further.iter().flat_map(|part| key(&(other, *part))));
+            }
         }
     }
     let reached = places.iter().flat_map(|place| world.parts.affected(*place));

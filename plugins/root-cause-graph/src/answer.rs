@@ -116,7 +116,7 @@ fn cause(
         signals: told
             .map(|sign| Evidence { signal: sign.signal, score: sign.distance, direction: sign.direction })
             .collect(),
-        sentence: telling::cause(case, suspect, onset, (heat, known), &path, suffering),
+        sentence: telling::cause(case, suspect, onset, (heat, known), suffering),
         changes: known.changes.clone(),
         faults: known.faults.clone(),
         drifted: known.drifted.clone(),

@@ -7,9 +7,6 @@ use crate::{
 };
 use tandem_sdk::root_cause::{Case, Direction, columns};
 
-/// Suspects named in a path before it is shortened.
-const MAX_NAMED: usize = 8;
-
 /// A number of spreads for people: beyond a hundred it is only "far".
 fn spreads(distance: f64) -> String {
     if distance >= 100.0 { "more than 100".into() } else { format!("{distance:.1}") }
@@ -34,14 +31,7 @@ fn before(millis: i64) -> String {
 }
 
 /// Why this suspect is to blame, in a sentence or two.
-pub(crate) fn cause(
-    case: &Case,
-    suspect: u32,
-    onset: i64,
-    (heat, known): (&Heat, &Known),
-    path: &[u32],
-    suffering: usize,
-) -> String {
+pub(crate) fn cause(case: &Case, suspect: u32, onset: i64, (heat, known): (&Heat, &Known), suffering: usize) -> String {
     let id = |suspect: u32| case.suspects[suspect as usize].id.as_str();
     let mut reasons: Vec<String> = Vec::new();
     if let Some(fault) = known.faults.first().map(|fault| &case.faults[*fault as usize]) {
@@ -71,11 +61,6 @@ pub(crate) fn cause(
             if suffering == 1 { "one suspect that depends on it is" } else { "suspects that depend on it are" };
         let count = if suffering == 1 { String::new() } else { format!("{suffering} ") };
         sentence.push_str(&format!("; {count}{depend} odd as well"));
-    }
-    if path.len() > 1 {
-        let named: Vec<&str> = path.iter().take(MAX_NAMED).map(|suspect| id(*suspect)).collect();
-        let cut = if path.len() > MAX_NAMED { " → …" } else { "" };
-        sentence.push_str(&format!(" (path {}{cut})", named.join(" → ")));
     }
     sentence.push('.');
     sentence

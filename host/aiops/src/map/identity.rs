@@ -245,6 +245,11 @@ fn in_conflict(a: &[IdentityKey], b: &[IdentityKey]) -> bool {
     a.iter().any(|(scheme, values)| b.get(scheme).is_some_and(|others| values.is_disjoint(others)))
 }
 
+/// Whether a name only repeats a key that is unique in the world: "GPU 0 on node-7" tells people more than a UUID.
+fn repeats_key(name: &str, keys: &[IdentityKey]) -> bool {
+    keys.iter().any(|key| key.strength == KeyStrength::Unique && name.contains(&key.value))
+}
+
 fn merged_entity(
     id: EntityId,
     draft: &EntityDraft,
@@ -260,8 +265,13 @@ fn merged_entity(
     let name = match (draft.name.as_str(), known_name) {
         ("", "") => id.identity().to_owned(),
         ("", known) => known.to_owned(),
-        (new, known) if draft_is_strongest || known.is_empty() => new.to_owned(),
-        (_, known) => known.to_owned(),
+        (new, "") => new.to_owned(),
+        (new, known) => match (repeats_key(new, &keys), repeats_key(known, &keys)) {
+            (true, false) => known.to_owned(),
+            (false, true) => new.to_owned(),
+            _ if draft_is_strongest => new.to_owned(),
+            _ => known.to_owned(),
+        },
     };
     let attributes = draft.attributes.iter().chain(same.iter().flat_map(|entity| entity.attributes.iter()));
     let attributes = Labels::new(attributes.map(|(name, value)| (name.to_owned(), value.to_owned())));

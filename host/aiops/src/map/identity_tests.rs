@@ -72,6 +72,17 @@ fn a_stronger_key_promotes_the_id_and_the_old_one_points_there() {
 }
 
 #[test]
+fn a_name_that_only_repeats_a_key_gives_way_to_one_that_says_more_whoever_comes_last() {
+    let by_uuid = draft("gpu", "GPU GPU-6f1c", &[unique("uuid", "GPU-6f1c")]);
+    let by_place = draft("gpu", "GPU 0 on node-7", &[unique("uuid", "GPU-6f1c"), local("index", "node-7/0")]);
+    for order in [[&by_uuid, &by_place, &by_uuid], [&by_place, &by_uuid, &by_place]] {
+        let mut memory = Memory::default();
+        order.map(|draft| memory.take(&[draft.clone()]));
+        assert_eq!(memory.entities[&EntityId("gpu:GPU-6f1c".into())].name, "GPU 0 on node-7");
+    }
+}
+
+#[test]
 fn an_exchanged_disk_is_another_disk_and_owns_the_device_path() {
     let mut memory = Memory::default();
     memory.take(&[draft("disk", "", &[unique("serial", "M/1"), local("device", "node-1/sda")])]);

@@ -280,6 +280,7 @@ fn question(
 fn answer(case: &Case, series: &[Vec<SeriesId>], ranking: &Ranking, names: &BTreeMap<EntityId, String>) -> Answer {
     let signals: Vec<_> = case.signals().collect();
     let id = |suspect: u32| case.suspects[suspect as usize].id.clone();
+    let named = |sentence: &str| with_names(sentence, names);
     let candidate = |cause: &RankedCause| {
         let entity = id(cause.suspect);
         let told = cause.signals.iter().filter_map(|evidence| {
@@ -299,7 +300,7 @@ fn answer(case: &Case, series: &[Vec<SeriesId>], ranking: &Ranking, names: &BTre
                 CauseKind::Unknown if !ANSWERING.contains(&entity.kind()) => CauseKind::Infrastructure,
                 kind => kind,
             },
-            sentence: cause.sentence.clone(),
+            sentence: named(&cause.sentence),
             path: cause.path.iter().map(|step| id(*step)).collect(),
             signals: told.collect(),
             entity,
@@ -308,9 +309,20 @@ fn answer(case: &Case, series: &[Vec<SeriesId>], ranking: &Ranking, names: &BTre
     Answer {
         confident: ranking.confident,
         confidence: ranking.confidence,
-        doubt: ranking.doubt.clone(),
+        doubt: named(&ranking.doubt),
         candidates: ranking.causes.iter().take(MAX_CANDIDATES).map(candidate).collect(),
     }
+}
+
+/// A sentence with what people call things in place of their ids, the longest first, as one id may begin another.
+fn with_names(sentence: &str, names: &BTreeMap<EntityId, String>) -> String {
+    let mut told: Vec<(&str, &str)> = names
+        .iter()
+        .map(|(id, name)| (id.0.as_str(), name.as_str()))
+        .filter(|(id, name)| !name.is_empty() && sentence.contains(id))
+        .collect();
+    told.sort_by_key(|(id, _)| std::cmp::Reverse(id.len()));
+    told.into_iter().fold(sentence.to_owned(), |sentence, (id, name)| sentence.replace(id, name))
 }
 
 /// Kinds of what answers users; of these it cannot be told from the kind alone where their trouble lies.
