@@ -54,9 +54,12 @@ impl Rooms {
             let before = self.store.commit_count();
             progress = self.aiops.step(self.clock.now()).await?;
             self.mlops.step().await;
+            if progress.more || self.store.commit_count() != before {
+                continue;
+            }
             let asking = self.verdicts.step().await?;
             asking.wake_at.into_iter().for_each(|at| progress.wake(at));
-            if !progress.more && !asking.more && self.store.commit_count() == before {
+            if !asking.more && self.store.commit_count() == before {
                 return Ok(Settled { quiet: true, wake_at: progress.wake_at });
             }
         }

@@ -1,21 +1,16 @@
-//! Asks why, then keeps what the verdicts say whenever they say something new; and the task that drives both.
+//! The task that drives the room which asks why, and keeps what the verdicts say whenever they say something new.
 
-use crate::{
-    ask::{AskMetrics, AskRoom, Asking},
-    history,
-    reading::verdicts,
-};
+use crate::ask::{AskMetrics, AskRoom, Asking};
 use std::{sync::Arc, time::Duration};
-use tandem_domain::{Timestamp, ports::RootCauses, time::Clock};
-use tandem_store::{ReadError, Store, WriteError};
+use tandem_domain::{ports::RootCauses, time::Clock};
+use tandem_store::{Store, WriteError};
 use tokio::sync::watch;
 
 /// How often it looks: trouble shows in quarters of a minute.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// The room that asks, and the history.
+/// The room that asks, and its clock.
 pub struct Verdicts {
-    store: Store,
     clock: Arc<dyn Clock>,
     ask: AskRoom,
 }
@@ -23,7 +18,7 @@ pub struct Verdicts {
 impl Verdicts {
     /// At rest.
     pub fn new(store: Store, root_causes: Arc<dyn RootCauses>, clock: Arc<dyn Clock>) -> Self {
-        Self { ask: AskRoom::new(store.clone(), root_causes), store, clock }
+        Self { ask: AskRoom::new(store, root_causes), clock }
     }
 
     /// The counters, to be kept before it is run.
@@ -36,18 +31,7 @@ impl Verdicts {
     /// # Errors
     /// When the store cannot be read or written; the next pass does the same work again.
     pub async fn step(&mut self) -> Result<Asking, WriteError> {
-        let now = self.clock.now();
-        let asking = self.ask.step(now).await?;
-        self.remember(now).await?;
-        Ok(asking)
-    }
-
-    async fn remember(&self, now: Timestamp) -> Result<usize, WriteError> {
-        let store = self.store.clone();
-        let judged = tokio::task::spawn_blocking(move || Ok(verdicts(&store.read()?, None, now)?)).await;
-        let judged: Result<_, ReadError> =
-            judged.map_err(|error| ReadError::Storage(format!("the reading thread failed: {error}")))?;
-        history::keep(&self.store, judged?).await
+        self.ask.step(self.clock.now()).await
     }
 
     /// Runs it until shutdown.

@@ -12,12 +12,6 @@ use tandem_store::{ReadError, ReadTx};
 #[error(transparent)]
 pub struct VerdictError(#[from] ReadError);
 
-impl From<VerdictError> for ReadError {
-    fn from(error: VerdictError) -> Self {
-        error.0
-    }
-}
-
 /// The verdict of every service, or of one; by name.
 ///
 /// # Errors
@@ -25,19 +19,16 @@ impl From<VerdictError> for ReadError {
 pub fn verdicts(read: &ReadTx, service: Option<&str>, at: Timestamp) -> Result<Vec<Verdict>, VerdictError> {
     let snapshot = Snapshot::load(read)?;
     let services = snapshot.services().into_iter().filter(|(name, _)| service.is_none_or(|wanted| wanted == name));
-    services.map(|(name, id)| verdict_of(read, &snapshot, &name, &id, at)).collect()
+    let judged = services.map(|(name, id)| {
+        let paths = snapshot.paths(&id);
+        verdict_of(read, &Facts::of(&snapshot, &name, &paths, at))
+    });
+    Ok(judged.collect::<Result<_, ReadError>>()?)
 }
 
-fn verdict_of(
-    read: &ReadTx,
-    snapshot: &Snapshot,
-    name: &str,
-    id: &EntityId,
-    at: Timestamp,
-) -> Result<Verdict, VerdictError> {
-    let paths = snapshot.paths(id);
-    let verdict = judge(&Facts::of(snapshot, name, &paths, at));
-    Ok(Verdict { demonstration: demonstration(read, &paths)?, ..verdict })
+/// The verdict of one service.
+pub(crate) fn verdict_of(read: &ReadTx, facts: &Facts<'_>) -> Result<Verdict, ReadError> {
+    Ok(Verdict { demonstration: demonstration(read, facts.paths)?, ..judge(facts) })
 }
 
 /// Telemetry that is made up carries this label, with the story's name.

@@ -18,6 +18,8 @@ pub(crate) use trouble::Trouble;
 pub use trouble::{Trigger, TriggerKind};
 
 use crate::{
+    history,
+    reading::verdict_of,
     rules::{Facts, grave_incidents},
     snapshot::Snapshot,
 };
@@ -34,7 +36,7 @@ use tandem_domain::{
     entity::EntityId,
     ports::{LivePlugin, RootCauses},
     series::SeriesId,
-    verdict::{Candidate, CandidateSignal, CauseKind},
+    verdict::{Candidate, CandidateSignal, CauseKind, Verdict},
 };
 use tandem_store::{ReadError, ReadTx, Store, WriteError};
 use trouble::{Asked, ask_at};
@@ -84,6 +86,7 @@ struct Look {
     more: bool,
     /// Services whose trouble is over, but whose answer is still kept.
     over: Vec<String>,
+    verdicts: Vec<Verdict>,
     troubled: BTreeSet<String>,
 }
 
@@ -98,7 +101,8 @@ impl AskRoom {
         self.metrics.clone()
     }
 
-    /// One bounded pass: asks about those whose question is due.
+    /// One bounded pass: keeps the verdicts that say something new, and asks about those services whose question is due. Both
+    /// see the same records, so that what is answered now is kept by the next pass.
     ///
     /// # Errors
     /// When the store cannot be read or written; the next pass does the same work again.
@@ -107,6 +111,7 @@ impl AskRoom {
         let looked = tokio::task::spawn_blocking(move || look(&store.read()?, &asked, now)).await;
         let looked = looked.map_err(|error| ReadError::Storage(format!("the reading thread failed: {error}")))?;
         let look: Look = looked?;
+        history::keep(&self.store, look.verdicts).await?;
         self.asked.retain(|service, _| look.troubled.contains(service));
         self.metrics.troubled.set(look.troubled.len() as u64);
         if !look.over.is_empty() {
@@ -205,11 +210,18 @@ impl Asker {
 /// Finds whose question is due, and gathers the cases of a few of them.
 fn look(read: &ReadTx, asked: &BTreeMap<String, Asked>, now: Timestamp) -> Result<Look, ReadError> {
     let snapshot = Snapshot::load(read)?;
-    let mut look =
-        Look { questions: Vec::new(), wake_at: None, more: false, over: Vec::new(), troubled: BTreeSet::new() };
+    let mut look = Look {
+        questions: Vec::new(),
+        wake_at: None,
+        more: false,
+        over: Vec::new(),
+        verdicts: Vec::new(),
+        troubled: BTreeSet::new(),
+    };
     for (name, id) in snapshot.services() {
         let paths = snapshot.paths(&id);
         let facts = Facts::of(&snapshot, &name, &paths, now);
+        look.verdicts.push(verdict_of(read, &facts)?);
         let Some(trouble) = Trouble::of(facts.burning, &grave_incidents(&facts), facts.drifting, now) else {
             continue;
         };
