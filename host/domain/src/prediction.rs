@@ -1,6 +1,6 @@
 //! Predictions of models and the labels that come later.
 
-use crate::{LogRecord, Timestamp};
+use crate::{LogRecord, Timestamp, meaning::Range};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -39,6 +39,9 @@ pub struct Prediction {
     pub prediction: FeatureValue,
     /// How sure it was, 0 to 1.
     pub score: Option<f64>,
+    /// For a number: the band that it expects the truth to lie in, both ends included.
+    #[serde(default)]
+    pub band: Option<Range>,
 }
 
 impl LogRecord for Prediction {

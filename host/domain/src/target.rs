@@ -3,6 +3,9 @@
 use crate::{Failure, Record, Timestamp, series::Labels};
 use serde::{Deserialize, Serialize};
 
+/// The instance under which this machine's own collections stand.
+pub const THIS_MACHINE: &str = "local";
+
 /// A target is known by its job and instance, as in Prometheus.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TargetKey {

@@ -15,14 +15,11 @@ use tandem_domain::{
     http::{HttpClient, HttpStreams},
     ports::Collectors,
     series::Labels,
-    target::{Door, TargetInfo, TargetKey, TargetStatus},
+    target::{Door, THIS_MACHINE, TargetInfo, TargetKey, TargetStatus},
     time::Clock,
 };
 use tandem_store::Store;
 use tokio::{sync::watch, task::JoinSet};
-
-/// The instance under which this machine's own collections stand.
-const LOCAL: &str = "local";
 
 /// What the room is given.
 #[derive(Clone)]
@@ -128,7 +125,7 @@ fn labels(pairs: &std::collections::BTreeMap<String, String>) -> Labels {
 
 /// The instance under which a collection stands.
 pub(crate) fn instance_of(config: &CollectConfig) -> &str {
-    if config.target.is_empty() { LOCAL } else { &config.target }
+    if config.target.is_empty() { THIS_MACHINE } else { &config.target }
 }
 
 fn collect_assignment(config: &CollectConfig) -> Assignment {

@@ -1,6 +1,9 @@
 //! The rooms in their order, and the task that drives them.
 
-use crate::{MlopsConfig, MlopsMetrics, deploy::DeployRoom, drift::DriftRoom, monitor::MonitorRoom};
+use crate::{
+    MlopsConfig, MlopsMetrics, deploy::DeployRoom, drift::DriftRoom, forecast, forecast::ForecastRoom,
+    monitor::MonitorRoom,
+};
 use std::{sync::Arc, time::Duration};
 use tandem_domain::{
     ports::{DeploymentTargets, DriftMetrics},
@@ -27,9 +30,10 @@ pub struct MlopsPorts {
     pub clock: Arc<dyn Clock>,
 }
 
-/// The rooms: monitor → drift → deploy.
+/// The rooms: forecast → monitor → drift → deploy.
 pub struct Mlops {
     ports: MlopsPorts,
+    forecast: ForecastRoom,
     monitor: MonitorRoom,
     drift: DriftRoom,
     deploy: DeployRoom,
@@ -38,9 +42,12 @@ pub struct Mlops {
 impl Mlops {
     /// The rooms at rest.
     pub fn new(ports: MlopsPorts, config: &MlopsConfig) -> Self {
+        let mut drift = config.drift.clone();
+        drift.service.entry(forecast::SERVICE.into()).or_insert_with(forecast::windows);
         Self {
+            forecast: ForecastRoom::new(ports.store.clone(), config.forecast.clone()),
             monitor: MonitorRoom::new(ports.store.clone(), config.monitor.clone()),
-            drift: DriftRoom::new(ports.store.clone(), ports.metrics.clone(), config.drift.clone()),
+            drift: DriftRoom::new(ports.store.clone(), ports.metrics.clone(), drift),
             deploy: DeployRoom::new(ports.store.clone(), ports.targets.clone(), config.deploy.clone()),
             ports,
         }
@@ -48,13 +55,19 @@ impl Mlops {
 
     /// The counters, to be kept before the rooms are run.
     pub fn metrics(&self) -> MlopsMetrics {
-        MlopsMetrics { monitor: self.monitor.counts(), drift: self.drift.counts(), deploy: self.deploy.counts() }
+        MlopsMetrics {
+            forecast: self.forecast.counts(),
+            monitor: self.monitor.counts(),
+            drift: self.drift.counts(),
+            deploy: self.deploy.counts(),
+        }
     }
 
     /// One bounded pass of every room; a room that fails is told and tried again at the next pass.
     pub async fn step(&mut self) {
         let now = self.ports.clock.now();
         let outcomes = [
+            ("forecast", self.forecast.step(now).await),
             ("monitor", self.monitor.step(now).await),
             ("drift", self.drift.step(now).await),
             ("deploy", self.deploy.step(now).await),

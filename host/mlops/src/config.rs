@@ -1,12 +1,14 @@
 //! What the operator may say of the MLOps rooms.
 
-use crate::{deploy::DeployConfig, drift::DriftConfig, monitor::MonitorConfig};
+use crate::{deploy::DeployConfig, drift::DriftConfig, forecast::ForecastConfig, monitor::MonitorConfig};
 use serde::Deserialize;
 
 /// One part per room.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MlopsConfig {
+    /// Forecasts of this machine.
+    pub forecast: ForecastConfig,
     /// Predictions and labels.
     pub monitor: MonitorConfig,
     /// Drift reports.

@@ -297,6 +297,7 @@ impl Model {
         });
         let score = Some(value(outcomes)).filter(|score| self.has_score && score.is_finite());
         Prediction {
+            band: None,
             service: self.service_name.clone(),
             model: self.model.clone(),
             version: self.version_at(moment).to_owned(),

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use tandem_domain::{
     Timestamp,
+    meaning::Range,
     prediction::{FeatureValue, Prediction, TruthLabel},
 };
 
@@ -46,6 +47,8 @@ struct WirePrediction {
     #[serde(default)]
     prediction: serde_json::Value,
     score: Option<f64>,
+    low: Option<f64>,
+    high: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -72,9 +75,11 @@ pub fn predictions(body: &[u8], now: Timestamp, moment: impl Fn(&str) -> Option<
         if item.score.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
             return Err("score is not between 0 and 1".into());
         }
+        let prediction = feature(item.prediction).map_err(|problem| format!("prediction: {problem}"))?;
         Ok(Prediction {
+            band: band(item.low, item.high, &prediction)?,
             features: features.collect::<Result<_, String>>()?,
-            prediction: feature(item.prediction).map_err(|problem| format!("prediction: {problem}"))?,
+            prediction,
             at: at(item.at, now, &moment)?,
             service: item.service,
             model: item.model,
@@ -124,6 +129,17 @@ fn read<W: serde::de::DeserializeOwned, T>(body: &[u8], convert: impl Fn(W) -> R
         }
     }
     accepted
+}
+
+/// The band of a predicted number, where one was given.
+fn band(low: Option<f64>, high: Option<f64>, prediction: &FeatureValue) -> Result<Option<Range>, String> {
+    match (low, high, prediction) {
+        (None, None, _) => Ok(None),
+        (Some(low), Some(high), FeatureValue::Number(_)) if low <= high => Ok(Some(Range { low, high })),
+        (Some(low), Some(high), FeatureValue::Number(_)) => Err(format!("low = {low} is above high = {high}")),
+        (Some(_), Some(_), _) => Err("low and high belong to a prediction that is a number".into()),
+        _ => Err("low and high are given together or not at all".into()),
+    }
 }
 
 fn named(what: &str, text: &str) -> Result<(), String> {
@@ -204,6 +220,25 @@ mod tests {
             assert!(read.rejections[0].1.contains("Unix seconds"), "{:?}", read.rejections);
         }
         assert_eq!(predictions(sent("1700000060").as_bytes(), now, moment).items[0].at, Timestamp(1_700_000_060_000));
+    }
+
+    #[test]
+    fn a_band_is_two_ends_of_a_number() {
+        let sent = |rest: &str| {
+            let line = format!("{{\"service\":\"disk\",\"id\":\"1\",{rest}}}");
+            let mut read = predictions(line.as_bytes(), Timestamp(7), moment);
+            read.items.pop().map(|item| item.band).ok_or_else(|| read.rejections[0].1.clone())
+        };
+        assert_eq!(sent("\"prediction\":5,\"low\":4,\"high\":6"), Ok(Some(Range { low: 4.0, high: 6.0 })));
+        assert_eq!(sent("\"prediction\":5"), Ok(None));
+        for (rest, told) in [
+            ("\"prediction\":5,\"low\":6,\"high\":4", "above"),
+            ("\"prediction\":5,\"low\":6", "together"),
+            ("\"prediction\":\"cat\",\"low\":4,\"high\":6", "a number"),
+        ] {
+            let refused = sent(rest).expect_err("refused");
+            assert!(refused.contains(told), "{refused}");
+        }
     }
 
     #[test]

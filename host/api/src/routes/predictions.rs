@@ -55,7 +55,8 @@ fn nothing_usable(accepted: usize, rejections: &[(usize, String)]) -> Result<(),
 }
 
 /// Takes predictions in, as JSON lines or an array: `{"service","model","version","id","at","replica","features",
-/// "prediction","score"}`. Acknowledged means durable; the same service and id again changes nothing.
+/// "prediction","score","low","high"}`. Acknowledged means durable; the same service and id again changes nothing. A number
+/// agrees with its label when that lies from `low` to `high`; without them, when both are the same.
 #[utoipa::path(post, path = "/api/v1/predictions", tag = "predictions",
     request_body(content = String, content_type = "application/x-ndjson"),
     responses((status = OK, body = TakenView), (status = BAD_REQUEST, body = ErrorBody)))]
@@ -91,6 +92,9 @@ pub(crate) struct PredictionView {
     #[schema(value_type = serde_json::Value)]
     prediction: FeatureValue,
     score: Option<f64>,
+    /// The band that the truth is expected in, of a number.
+    low: Option<f64>,
+    high: Option<f64>,
 }
 
 /// Which predictions.
@@ -128,6 +132,8 @@ pub(crate) async fn list(
                 features: prediction.features,
                 prediction: prediction.prediction,
                 score: prediction.score,
+                low: prediction.band.map(|band| band.low),
+                high: prediction.band.map(|band| band.high),
             })
         },
     )?;

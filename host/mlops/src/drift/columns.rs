@@ -112,6 +112,7 @@ mod tests {
 
     fn row(features: &[(&str, FeatureValue)], said: FeatureValue) -> Prediction {
         Prediction {
+            band: None,
             service: "s".into(),
             model: "m".into(),
             version: "1".into(),

@@ -7,7 +7,7 @@ mod metrics;
 mod rules;
 mod tables;
 
-pub use config::DriftConfig;
+pub use config::{DriftConfig, WindowsConfig};
 pub(crate) use metrics::DriftCounts;
 
 use columns::{chunk_of, describe, present};
@@ -63,7 +63,7 @@ impl DriftRoom {
     pub async fn step(&mut self, now: Timestamp) -> Result<(), WriteError> {
         self.read_predictions().await?;
         let subjects = self.store.read()?.scan::<DriftSubject>(.., MAX_SUBJECTS)?;
-        let due = subjects.into_iter().filter(|subject| rules::is_due(subject, &self.config));
+        let due = subjects.into_iter().filter(|subject| rules::is_due(subject, self.config.windows(&subject.service)));
         for subject in due.take(COMPARED_AT_ONCE) {
             self.report(subject, now).await?;
         }
@@ -89,7 +89,8 @@ impl DriftRoom {
                         touched.insert(key.clone(), known);
                     }
                     if let Some(subject) = touched.get_mut(&key) {
-                        rules::take(subject, sequence, &config);
+                        let windows = config.windows(&subject.service);
+                        rules::take(subject, sequence, windows);
                     }
                 }
                 touched.values().try_for_each(|subject| tx.put(subject))?;
@@ -145,7 +146,10 @@ impl DriftRoom {
         current: Vec<Row>,
         now: Timestamp,
     ) -> Result<(), WriteError> {
-        let anew: Vec<u64> = current.iter().map(|(place, _)| *place).take(self.config.reference_rows).collect();
+        let anew: Vec<u64> = {
+            let rows = self.config.windows(&subject.service).reference_rows;
+            current.iter().map(|(place, _)| *place).take(rows).collect()
+        };
         let failure = rules::forgotten(reference.len(), subject.reference.len(), anew.len());
         tracing::warn!(service = subject.service, version = subject.version, "no drift report: {failure}");
         let line = ColumnDrift { column: None, plugin: String::new(), outcome: Err(failure) };

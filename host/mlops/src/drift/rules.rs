@@ -1,8 +1,7 @@
 //! When a subject is due, and what a report comes to.
 
 use super::{
-    DriftConfig,
-    config::LEAST_ROWS,
+    config::{LEAST_ROWS, Windows},
     tables::{DriftSubject, FittedColumn},
 };
 use std::collections::BTreeMap;
@@ -12,20 +11,23 @@ use tandem_domain::{
 };
 
 /// Puts a row into the reference until it is full, then into the sliding window.
-pub(super) fn take(subject: &mut DriftSubject, sequence: u64, config: &DriftConfig) {
-    if subject.reference.len() < config.reference_rows && subject.columns.is_empty() {
+pub(super) fn take(subject: &mut DriftSubject, sequence: u64, windows: Windows) {
+    if subject.reference.len() < windows.reference_rows && subject.columns.is_empty() {
         subject.reference.push(sequence);
         return;
     }
     subject.current.push(sequence);
     subject.unreported += 1;
-    let over = subject.current.len().saturating_sub(config.window_rows);
+    let over = subject.current.len().saturating_sub(windows.window_rows);
     subject.current.drain(..over);
 }
 
 /// Whether the window is full enough and has enough that was not reported.
-pub(super) fn is_due(subject: &DriftSubject, config: &DriftConfig) -> bool {
-    let every = config.report_every_rows.min(config.window_rows as u64);
+pub(super) fn is_due(subject: &DriftSubject, windows: Windows) -> bool {
+    // The columns are described by the first report.
+    let first = subject.columns.is_empty();
+    let every = if first { windows.first_report_rows } else { windows.report_every_rows };
+    let every = every.min(windows.window_rows as u64);
     subject.unreported >= every && subject.current.len() as u64 >= every.max(LEAST_ROWS as u64)
 }
 

@@ -78,6 +78,7 @@ impl DriftMetrics for Means {
 
 fn rows(from: u64, count: u64, level: f64) -> Vec<Prediction> {
     let row = |id: u64| Prediction {
+        band: None,
         service: "chat".into(),
         model: "m".into(),
         version: "1".into(),
@@ -96,7 +97,7 @@ fn reports(store: &Store) -> Vec<DriftReport> {
 }
 
 fn config() -> DriftConfig {
-    DriftConfig { reference_rows: 60, window_rows: 60, report_every_rows: 30, drifted_share: 0.5 }
+    DriftConfig { reference_rows: 60, window_rows: 60, report_every_rows: 30, ..DriftConfig::default() }
 }
 
 fn standings(store: &Store) -> Vec<DriftStanding> {

@@ -31,32 +31,33 @@ pub struct Taken {
 /// # Errors
 /// When the store cannot be written; nothing is kept then.
 pub async fn take_predictions(store: &Store, predictions: Vec<Prediction>) -> Result<Taken, WriteError> {
-    store
-        .write(move |tx| {
-            let mut taken = Taken::default();
-            for prediction in predictions {
-                let key = (prediction.service.clone(), prediction.id.clone());
-                if tx.get::<KeptPrediction>(&key)?.is_some() {
-                    taken.duplicates += 1;
-                    continue;
-                }
-                let sequence = tx.append(&prediction)?;
-                let mut traffic = traffic_of(tx, &prediction)?;
-                traffic.count_prediction(prediction.at);
-                let early = tx.get::<UnjoinedLabel>(&key)?;
-                if let Some(early) = &early {
-                    // Only now is it known whether the label agrees.
-                    let joined_at = early.at.max(prediction.at);
-                    traffic.count_label(joined_at, agrees(&prediction.prediction, &early.label));
-                    tx.remove::<UnjoinedLabel>(&key)?;
-                }
-                tx.put(&KeptPrediction::new(&prediction, sequence, early.map(|label| label.label)))?;
-                tx.put(&traffic)?;
-                taken.accepted += 1;
-            }
-            Ok(taken)
-        })
-        .await
+    store.write(move |tx| keep_predictions(tx, predictions)).await
+}
+
+/// As [`take_predictions`], within a transaction that holds more.
+pub(crate) fn keep_predictions(tx: &mut WriteTx<'_>, predictions: Vec<Prediction>) -> Result<Taken, WriteError> {
+    let mut taken = Taken::default();
+    for prediction in predictions {
+        let key = (prediction.service.clone(), prediction.id.clone());
+        if tx.get::<KeptPrediction>(&key)?.is_some() {
+            taken.duplicates += 1;
+            continue;
+        }
+        let sequence = tx.append(&prediction)?;
+        let mut traffic = traffic_of(tx, &prediction)?;
+        traffic.count_prediction(prediction.at);
+        let early = tx.get::<UnjoinedLabel>(&key)?;
+        if let Some(early) = &early {
+            // Only now is it known whether the label agrees.
+            let joined_at = early.at.max(prediction.at);
+            traffic.count_label(joined_at, agrees(&prediction.prediction, prediction.band, &early.label));
+            tx.remove::<UnjoinedLabel>(&key)?;
+        }
+        tx.put(&KeptPrediction::new(&prediction, sequence, early.map(|label| label.label)))?;
+        tx.put(&traffic)?;
+        taken.accepted += 1;
+    }
+    Ok(taken)
 }
 
 /// Keeps labels and joins them with their predictions, whichever came first.
@@ -64,42 +65,42 @@ pub async fn take_predictions(store: &Store, predictions: Vec<Prediction>) -> Re
 /// # Errors
 /// When the store cannot be written; nothing is kept then.
 pub async fn take_labels(store: &Store, labels: Vec<TruthLabel>) -> Result<Taken, WriteError> {
-    store
-        .write(move |tx| {
-            let mut taken = Taken::default();
-            for label in labels {
-                let key = (label.service.clone(), label.id.clone());
-                let kept = tx.get::<KeptPrediction>(&key)?;
-                let known =
-                    kept.as_ref().is_some_and(|kept| kept.label.is_some()) || tx.get::<UnjoinedLabel>(&key)?.is_some();
-                if known {
-                    taken.duplicates += 1;
-                    continue;
+    store.write(move |tx| keep_labels(tx, labels)).await
+}
+
+/// As [`take_labels`], within a transaction that holds more.
+pub(crate) fn keep_labels(tx: &mut WriteTx<'_>, labels: Vec<TruthLabel>) -> Result<Taken, WriteError> {
+    let mut taken = Taken::default();
+    for label in labels {
+        let key = (label.service.clone(), label.id.clone());
+        let kept = tx.get::<KeptPrediction>(&key)?;
+        let known = kept.as_ref().is_some_and(|kept| kept.label.is_some()) || tx.get::<UnjoinedLabel>(&key)?.is_some();
+        if known {
+            taken.duplicates += 1;
+            continue;
+        }
+        let sequence = tx.append(&label)?;
+        match kept {
+            Some(mut kept) => {
+                let traffic_key = (kept.service.clone(), format!("{}@{}", kept.model, kept.version));
+                if let Some(mut traffic) = tx.get::<ServiceTraffic>(&traffic_key)? {
+                    traffic.count_label(label.at, agrees(&kept.prediction, kept.band, &label.label));
+                    tx.put(&traffic)?;
                 }
-                let sequence = tx.append(&label)?;
-                match kept {
-                    Some(mut kept) => {
-                        let traffic_key = (kept.service.clone(), format!("{}@{}", kept.model, kept.version));
-                        if let Some(mut traffic) = tx.get::<ServiceTraffic>(&traffic_key)? {
-                            traffic.count_label(label.at, agrees(&kept.prediction, &label.label));
-                            tx.put(&traffic)?;
-                        }
-                        kept.label = Some(label.label);
-                        tx.put(&kept)?;
-                    }
-                    None => tx.put(&UnjoinedLabel {
-                        service: label.service,
-                        id: label.id,
-                        label: label.label,
-                        at: label.at,
-                        sequence,
-                    })?,
-                }
-                taken.accepted += 1;
+                kept.label = Some(label.label);
+                tx.put(&kept)?;
             }
-            Ok(taken)
-        })
-        .await
+            None => tx.put(&UnjoinedLabel {
+                service: label.service,
+                id: label.id,
+                label: label.label,
+                at: label.at,
+                sequence,
+            })?,
+        }
+        taken.accepted += 1;
+    }
+    Ok(taken)
 }
 
 fn traffic_of(tx: &mut WriteTx<'_>, prediction: &Prediction) -> Result<ServiceTraffic, WriteError> {

@@ -3,6 +3,7 @@
 use super::MonitorConfig;
 use tandem_domain::{
     Timestamp,
+    meaning::Range,
     prediction::{FeatureValue, TruthLabel},
 };
 
@@ -32,13 +33,40 @@ pub(super) fn is_old(label: &TruthLabel, now: Timestamp, config: &MonitorConfig)
     age_millis(label, now) > config.keep_labels_millis()
 }
 
-/// Classes agree when they are the same; numbers when they are the same as written. (How far a regression is off is another
+/// Classes agree when they are the same. A number agrees when the truth lies in the band that its model gave with it, both
+/// ends included; without a band, when it is the same as written. (How far a regression without a band is off is another
 /// measure than agreement, and not made up here.)
-pub(super) fn agrees(prediction: &FeatureValue, label: &FeatureValue) -> bool {
+pub(super) fn agrees(prediction: &FeatureValue, band: Option<Range>, label: &FeatureValue) -> bool {
     match (prediction, label) {
+        (FeatureValue::Number(_), FeatureValue::Number(was)) if band.is_some() => {
+            band.is_some_and(|band| band.contains(*was))
+        }
         (FeatureValue::Missing, _) | (_, FeatureValue::Missing) => false,
         (FeatureValue::Bool(said), FeatureValue::Number(was))
         | (FeatureValue::Number(was), FeatureValue::Bool(said)) => *was == f64::from(u8::from(*said)),
         (said, was) => said == was,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_agrees_in_its_band_and_a_class_by_its_name() {
+        let (number, text) = (FeatureValue::Number, |class: &str| FeatureValue::Text(class.into()));
+        let band = Some(Range { low: 4.0, high: 6.0 });
+        let agreed = [
+            (number(5.0), band, number(6.0), true),
+            (number(5.0), band, number(6.1), false),
+            (number(5.0), band, FeatureValue::Missing, false),
+            (number(5.0), None, number(5.0), true),
+            (number(5.0), None, number(5.1), false),
+            (text("cat"), None, text("cat"), true),
+            (FeatureValue::Bool(true), None, number(1.0), true),
+        ];
+        for (said, band, was, same) in agreed {
+            assert_eq!(agrees(&said, band, &was), same, "{said:?} {band:?} {was:?}");
+        }
     }
 }

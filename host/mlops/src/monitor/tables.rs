@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tandem_domain::{
     Record, Timestamp,
+    meaning::Range,
     prediction::{FeatureValue, Prediction},
 };
 
@@ -16,6 +17,8 @@ pub(crate) struct KeptPrediction {
     pub sequence: u64,
     pub prediction: FeatureValue,
     pub label: Option<FeatureValue>,
+    #[serde(default)]
+    pub band: Option<Range>,
 }
 
 impl KeptPrediction {
@@ -28,6 +31,7 @@ impl KeptPrediction {
             sequence,
             prediction: prediction.prediction.clone(),
             label,
+            band: prediction.band,
         }
     }
 }

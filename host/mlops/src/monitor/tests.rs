@@ -7,6 +7,7 @@ use tandem_store::StoreOptions;
 
 fn prediction(id: u64, said: &str) -> Prediction {
     Prediction {
+        band: None,
         service: "chat".into(),
         model: "m".into(),
         version: "1".into(),
