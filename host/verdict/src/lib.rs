@@ -7,8 +7,10 @@ mod history;
 mod reading;
 mod rules;
 mod snapshot;
+mod unseen;
 
 pub use ask::{AskMetrics, AskRoom, Asking};
 pub use chain::Verdicts;
 pub use history::{all_as_of, as_of, before, keep};
 pub use reading::{VerdictError, verdicts};
+pub use unseen::{Gap, GapKind, MAX_EXAMPLES, unseen};

@@ -23,6 +23,7 @@ mod series;
 mod services;
 mod store;
 mod targets;
+mod unseen;
 mod verdict;
 
 pub use export::ExportPlaces;
@@ -117,6 +118,7 @@ fn table() -> OpenApiRouter<ApiState> {
         .routes(guarded(Read, routes!(verdict::all)))
         .routes(guarded(Read, routes!(verdict::history)))
         .routes(guarded(Read, routes!(explanations::one)))
+        .routes(guarded(Read, routes!(unseen::list)))
         .routes(guarded(Read, routes!(services::list)))
         .routes(guarded(Operate, routes!(store::flush)))
         .routes(guarded(Ingest, routes!(hooks::receive)))
