@@ -1,13 +1,20 @@
 //! What the overview shows, read from the store in one snapshot.
 
 use super::telling;
-use crate::{error::ApiError, state::ApiState};
+use crate::error::ApiError;
 use std::collections::BTreeMap;
+use tandem_aiops::map::topology::followed_by;
 use tandem_domain::{
-    Timestamp, entity::Entity, incident::Incident, meaning::Meaning, plugin::PluginStatus, target::TargetStatus,
+    Timestamp,
+    entity::{Entity, EntityId},
+    incident::Incident,
+    meaning::Meaning,
+    plugin::PluginStatus,
+    target::TargetStatus,
     verdict::Verdict,
 };
-use tandem_store::ReadTx;
+use tandem_store::{ReadTx, Store};
+use tandem_verdict::Gap;
 
 /// Incidents on the page; the API has them all.
 const MAX_INCIDENTS: usize = 50;
@@ -19,6 +26,9 @@ const MAX_ENTITIES_OF_KIND: usize = 40;
 const MAX_ENTITIES: usize = 5_000;
 /// Meanings looked at to find the values.
 const MAX_MEANINGS: usize = 20_000;
+/// Incidents that are over on the page, and how long ago they may have ended, in milliseconds: a day.
+const MAX_OVER: usize = 5;
+const OVER_MILLIS: i64 = 86_400_000;
 /// Targets on the page.
 const MAX_TARGETS: usize = 200;
 
@@ -43,7 +53,15 @@ pub(super) struct KindOfEntity {
 pub(super) struct Overview {
     pub at: Timestamp,
     pub verdicts: Vec<Verdict>,
+    /// Open ones.
     pub incidents: Vec<Incident>,
+    /// Those that ended lately.
+    pub over: Vec<Incident>,
+    /// What the causes of open incidents are called.
+    pub names: BTreeMap<EntityId, String>,
+    pub unseen: Vec<Gap>,
+    /// Whether everything is to be shown.
+    pub everything: bool,
     pub kinds: Vec<KindOfEntity>,
     pub series_count: u64,
     pub targets: Vec<TargetStatus>,
@@ -52,19 +70,37 @@ pub(super) struct Overview {
 
 impl Overview {
     /// Reads it.
-    pub(super) fn read(state: &ApiState, at: Timestamp) -> Result<Self, ApiError> {
-        let read = state.store.read()?;
-        let mut incidents = read.scan_back::<Incident>(.., MAX_INCIDENTS_SCANNED)?;
-        incidents.retain(|incident| incident.status.is_active() && incident.merged_into.is_none());
+    pub(super) fn read(
+        store: &Store,
+        plugins: Vec<PluginStatus>,
+        at: Timestamp,
+        everything: bool,
+    ) -> Result<Self, ApiError> {
+        let read = store.read()?;
+        let mut scanned = read.scan_back::<Incident>(.., MAX_INCIDENTS_SCANNED)?;
+        scanned.retain(|incident| incident.merged_into.is_none());
+        let (mut incidents, mut over): (Vec<_>, Vec<_>) =
+            scanned.into_iter().partition(|incident| incident.status.is_active());
+        incidents.sort_by_key(|incident| std::cmp::Reverse((incident.severity, incident.opened_at)));
         incidents.truncate(MAX_INCIDENTS);
+        over.retain(|incident| incident.resolved_at.is_some_and(|ended| at.millis_since(ended) < OVER_MILLIS));
+        over.truncate(MAX_OVER);
+        let mut names = BTreeMap::new();
+        for cause in incidents.iter().filter_map(|incident| incident.causes.first()) {
+            names.extend(followed_by(&read, &cause.entity)?.map(|entity| (cause.entity.clone(), entity.name)));
+        }
         Ok(Self {
             at,
             verdicts: crate::routes::verdicts_now(&read, at)?,
             incidents,
+            over,
+            names,
+            unseen: tandem_verdict::unseen(&read, at)?,
+            everything,
             kinds: kinds(&read, at)?,
             series_count: read.count::<tandem_domain::series::Series>()?,
             targets: read.scan::<TargetStatus>(.., MAX_TARGETS)?,
-            plugins: state.catalogue.statuses(),
+            plugins,
         })
     }
 }

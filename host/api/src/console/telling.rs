@@ -1,6 +1,6 @@
 //! Which few values say most about an entity, and what they are now: gauges as they stand, counters as rates.
 
-use super::reading::LatestValue;
+use super::{figures::rate_unit, reading::LatestValue};
 use crate::error::ApiError;
 use std::collections::{BTreeMap, BTreeSet};
 use tandem_domain::{
@@ -118,15 +118,6 @@ fn rate_per_second(points: &Points) -> Option<f64> {
     (seconds > 0.0).then(|| rise / seconds)
 }
 
-/// The unit of a rate: seconds per second are a share.
-fn rate_unit(unit: &str) -> String {
-    match unit {
-        "s" => "share".into(),
-        "1" => "/s".into(),
-        unit => format!("{unit}/s"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,8 +133,6 @@ mod tests {
         assert_eq!(rate_per_second(&points(&[100.0, f64::NAN, 300.0])), Some(10.0), "a gap");
         assert_eq!(rate_per_second(&points(&[100.0])), None);
         assert_eq!(rate_per_second(&points(&[])), None);
-        assert_eq!(rate_unit("By"), "By/s");
-        assert_eq!(rate_unit("s"), "share");
     }
 
     #[test]

@@ -45,7 +45,7 @@ use axum::{
     http::{HeaderValue, header},
     middleware::{self, Next},
     response::Response,
-    routing::get,
+    routing::{get, post},
 };
 use std::sync::Arc;
 use tower_http::{
@@ -160,9 +160,13 @@ pub fn router(state: ApiState, access: Access) -> Router {
     let (router, document) = table().split_for_parts();
     let document = Arc::new(document);
     let read = middleware::from_fn_with_state(Permission::Read, access::require);
+    let respond = middleware::from_fn_with_state(Permission::Respond, access::require);
     router
         .route("/api/v1/openapi.json", get(move || async move { Json((*document).clone()) }).layer(read.clone()))
         .route("/", get(console::overview).layer(read.clone()))
+        .route("/incidents/{id}", get(console::incident).layer(read.clone()))
+        .route("/incidents/{id}/acknowledge", post(console::acknowledge).layer(respond.clone()))
+        .route("/incidents/{id}/resolve", post(console::resolve).layer(respond))
         .route("/console.css", get(console::style).layer(read))
         .fallback(health::no_such_route)
         .with_state(state)
