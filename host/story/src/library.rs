@@ -88,6 +88,11 @@ impl Library {
                 }
             }
         }
+        for (name, rate) in &story.model_rate {
+            let model = base.model.iter_mut().find(|model| model.model == *name);
+            let model = model.ok_or_else(|| format!("model_rate: the fleet has no model {name:?}"));
+            model.at(fleet, || "model_rate".into())?.rate.clone_from(rate);
+        }
         story.kind = base.kind;
         story.page.splice(0..0, base.page);
         story.model.splice(0..0, base.model);

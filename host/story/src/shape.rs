@@ -30,6 +30,9 @@ pub(crate) struct StoryShape {
     pub page: Vec<PageShape>,
     #[serde(default)]
     pub model: Vec<ModelShape>,
+    /// Rows per second of models of the fleet, by the model's name.
+    #[serde(default)]
+    pub model_rate: BTreeMap<String, String>,
     #[serde(default)]
     pub relation: Vec<RelationShape>,
     #[serde(default)]
