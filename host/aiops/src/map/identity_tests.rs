@@ -77,7 +77,9 @@ fn a_name_that_only_repeats_a_key_gives_way_to_one_that_says_more_whoever_comes_
     let by_place = draft("gpu", "GPU 0 on node-7", &[unique("uuid", "GPU-6f1c"), local("index", "node-7/0")]);
     for order in [[&by_uuid, &by_place, &by_uuid], [&by_place, &by_uuid, &by_place]] {
         let mut memory = Memory::default();
-        order.map(|draft| memory.take(&[draft.clone()]));
+        for draft in order {
+            memory.take(std::slice::from_ref(draft));
+        }
         assert_eq!(memory.entities[&EntityId("gpu:GPU-6f1c".into())].name, "GPU 0 on node-7");
     }
 }
