@@ -140,6 +140,9 @@ pub struct SampleBatch {
     pub at: Vec<Timestamp>,
     /// What; column of the same length.
     pub value: Vec<f64>,
+    /// Native histograms that arrived too: whose, and of which moment. They lie apart from the samples, under these.
+    #[serde(default)]
+    pub histograms: Vec<(SeriesId, Timestamp)>,
 }
 
 impl SampleBatch {
@@ -150,7 +153,7 @@ impl SampleBatch {
         self.value.push(value);
     }
 
-    /// How many samples.
+    /// How many samples, histograms not among them.
     pub fn len(&self) -> usize {
         self.series.len()
     }

@@ -55,6 +55,10 @@ impl Lane {
                 }
                 let points = read.points(one.id, after(gap.part_from), part_until)?;
                 points.at.iter().zip(&points.value).for_each(|(at, value)| round.push(one.id, *at, *value));
+                if self.deliverer.config.send_native_histograms {
+                    let histograms = read.histograms(one.id, after(gap.part_from), part_until)?;
+                    histograms.iter().for_each(|(at, _)| round.push_histogram(one.id, *at));
+                }
                 if round.len() >= ROUND_SAMPLES {
                     return Ok(Some(gap));
                 }

@@ -104,6 +104,9 @@ pub struct ForwardConfig {
     /// How often types and units are told where they do not travel with the samples (1.0).
     #[serde(default = "metadata_interval")]
     pub metadata_interval: Period,
+    /// Whether native histograms are sent too. A Prometheus that does not know them refuses whole requests with 500.
+    #[serde(default)]
+    pub send_native_histograms: bool,
     /// How far it may fall behind; what is older is not sent, and counted.
     #[serde(default = "keep")]
     pub keep: Period,

@@ -3,7 +3,8 @@
 use crate::{
     FORWARDED_BY, ForwardCertificates, ForwardConfig, ProtocolChoice, SecretReader,
     answer::{self, Outcome},
-    outgoing::{Outgoing, Remembered},
+    outgoing::Remembered,
+    request,
     round::{Round, Waiting},
     status::{DropReason, ForwardState, Telling, add},
 };
@@ -23,7 +24,8 @@ use tandem_domain::{
     series::MetricType,
     time::Clock,
 };
-use tandem_wire::remote_write::{self, Metadata, OutgoingSeries, Protocol};
+use tandem_store::Store;
+use tandem_wire::remote_write::{self, Metadata, Protocol};
 
 /// Longest answer that is read, in bytes: an error's text, of which the beginning is told.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
@@ -114,6 +116,7 @@ impl Deliverer {
         &self,
         round: &mut Round,
         remembered: &Remembered,
+        store: &Store,
         terms: Terms,
     ) -> Result<(), LoopFound> {
         let shards = round.share_out(self.config.max_samples_per_send, self.config.max_shards);
@@ -121,7 +124,7 @@ impl Deliverer {
         let samples = round.samples.as_slice();
         let shard = |requests: Vec<std::ops::Range<usize>>| async move {
             for request in requests {
-                self.settle(&samples[request], remembered, terms).await?;
+                self.settle(&samples[request], remembered, store, terms).await?;
             }
             Ok(())
         };
@@ -129,11 +132,17 @@ impl Deliverer {
     }
 
     /// Sends one request, in halves where the receiver refuses something in it.
-    async fn settle(&self, samples: &[Waiting], remembered: &Remembered, terms: Terms) -> Result<(), LoopFound> {
+    async fn settle(
+        &self,
+        samples: &[Waiting],
+        remembered: &Remembered,
+        store: &Store,
+        terms: Terms,
+    ) -> Result<(), LoopFound> {
         let mut parts = vec![samples];
         let mut halvings = 0;
         while let Some(part) = parts.pop() {
-            match self.settle_part(part, remembered, terms).await? {
+            match self.settle_part(part, remembered, store, terms).await? {
                 Part::Settled => {}
                 Part::InParts(_) if part.len() > 1 && halvings < MAX_HALVINGS => {
                     halvings += 1;
@@ -146,7 +155,13 @@ impl Deliverer {
         Ok(())
     }
 
-    async fn settle_part(&self, part: &[Waiting], remembered: &Remembered, terms: Terms) -> Result<Part, LoopFound> {
+    async fn settle_part(
+        &self,
+        part: &[Waiting],
+        remembered: &Remembered,
+        store: &Store,
+        terms: Terms,
+    ) -> Result<Part, LoopFound> {
         let mut tries = 0;
         loop {
             let now = self.clock.now();
@@ -155,19 +170,36 @@ impl Deliverer {
                 return Ok(Part::Settled);
             }
             let protocol = self.protocol();
-            let body = match remote_write::encode(protocol, &grouped(part, remembered)) {
+            let made = match request::series(part, remembered, store) {
+                Ok(made) => made,
+                Err(error) => {
+                    tries += 1;
+                    self.wait(tries, format!("native histograms cannot be read: {error}"), None).await;
+                    continue;
+                }
+            };
+            if made.samples == 0 {
+                self.lost(DropReason::Deleted, part.len(), "they were deleted before they were sent");
+                return Ok(Part::Settled);
+            }
+            let body = match remote_write::encode(protocol, &made.series) {
                 Ok(body) => body,
                 Err(error) => return Ok(Part::InParts(error.to_string())),
             };
             let may_change = self.config.protocol == ProtocolChoice::Auto;
             match answer::outcome(self.post(protocol, body).await, protocol, may_change, self.clock.now()) {
                 Outcome::Taken(written) => {
-                    let written = written.map_or(part.len() as u64, |written| written.samples.min(part.len() as u64));
+                    let sent = made.samples as u64;
+                    let written = written.map_or(sent, |written| (written.samples + written.histograms).min(sent));
                     add(&self.telling.samples, written);
                     self.telling.succeeded(self.clock.now());
-                    let left = part.len() - written as usize;
+                    let left = made.samples - written as usize;
                     if left > 0 {
                         self.lost(DropReason::NotWritten, left, "the receiver said so in its answer");
+                    }
+                    if part.len() > made.samples {
+                        let gone = part.len() - made.samples;
+                        self.lost(DropReason::Deleted, gone, "they were deleted before they were sent");
                     }
                     return Ok(Part::Settled);
                 }
@@ -270,25 +302,4 @@ impl Deliverer {
         *known = Some((now, headers.clone()));
         Ok(headers)
     }
-}
-
-/// Samples of a part as series of a message; those of one series lie together.
-fn grouped<'r>(part: &[Waiting], remembered: &'r Remembered) -> Vec<OutgoingSeries<'r>> {
-    let of_series = part.chunk_by(|a, b| a.series == b.series);
-    let series = of_series.filter_map(|samples| {
-        let outgoing = remembered.sent(samples[0].series)?;
-        Some(OutgoingSeries {
-            labels: outgoing.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
-            samples: samples.iter().map(|waiting| (waiting.at, waiting.value)).collect(),
-            metadata: inline(outgoing),
-            ..OutgoingSeries::default()
-        })
-    });
-    series.collect()
-}
-
-/// What 2.0 tells with the series. Without a family 1.0 leaves it out: it has requests of its own for it.
-fn inline(outgoing: &Outgoing) -> Option<Metadata<'_>> {
-    let told = outgoing.metric_type != MetricType::Unknown || !outgoing.unit.is_empty();
-    told.then_some(Metadata { family: "", metric_type: outgoing.metric_type, help: "", unit: &outgoing.unit })
 }

@@ -59,9 +59,13 @@ impl Chosen {
     /// Their samples from `start` to `end`, both included, as a file.
     ///
     /// # Errors
-    /// When the series have too many label names.
+    /// When the series have too many label names, or the store cannot be read.
     pub fn export(&self, start: Timestamp, end: Timestamp) -> Result<Export, ExportError> {
-        let file = Some(SamplesFile::new(&self.label_names)?);
+        let has_histograms = {
+            let read = self.store.read()?;
+            self.series.iter().any(|id| read.has_histograms(*id, start, end))
+        };
+        let file = Some(SamplesFile::new(&self.label_names, has_histograms)?);
         Ok(Export { chosen: self.clone(), start, end, next: 0, file, samples: 0 })
     }
 }
@@ -112,7 +116,9 @@ impl Export {
                 let part_end = from.plus_millis(PART_MILLIS - 1).min(self.end);
                 let points = read.points(*id, from, part_end)?;
                 file.push(&labels, &points.at, &points.value)?;
-                self.samples += points.at.len() as u64;
+                let histograms = read.histograms(*id, from, part_end)?;
+                file.push_histograms(&labels, &histograms)?;
+                self.samples += (points.at.len() + histograms.len()) as u64;
                 if part_end == self.end {
                     break;
                 }
@@ -128,7 +134,8 @@ impl Export {
 mod tests {
     use super::*;
     use tandem_domain::{
-        series::{MetricType, SampleBatch, SeriesDescription},
+        histogram::{Buckets, NativeHistogram, ResetHint, Span},
+        series::{HistogramBatch, MetricType, SampleBatch, SeriesDescription},
         target::TargetKey,
     };
     use tandem_store::StoreOptions;
@@ -153,6 +160,46 @@ mod tests {
         };
         store.write(fill).await.expect("filled");
         store
+    }
+
+    #[tokio::test]
+    async fn native_histograms_are_rows_of_their_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = filled(folder.path(), 2, 10).await;
+        let id = store.read().expect("read").select_series(&tandem_query::label_filter(&[], None))[1];
+        let whole = NativeHistogram {
+            schema: 0,
+            zero_threshold: 0.0,
+            zero_count: 0.0,
+            count: 4.0,
+            sum: 5.0,
+            positive: Buckets { spans: vec![Span { offset: 0, length: 1 }], counts: vec![4.0] },
+            negative: Buckets::default(),
+            custom_bounds: Vec::new(),
+            reset: ResetHint::Unknown,
+            whole: true,
+        };
+        let mut batch = HistogramBatch::default();
+        (0..10).for_each(|step| batch.push(id, Timestamp(step * 3_600_000 + 1), whole.clone()));
+        store.write(move |tx| tx.append_histograms(&batch)).await.expect("appended");
+        let chosen = Chosen::new(store, &[]).expect("chosen");
+        for (end, rows, columns) in [(9, 29, 3 + 2 + 5), (-1, 0, 3 + 2)] {
+            let mut export = chosen.export(Timestamp(0), Timestamp(end * 3_600_000)).expect("begun");
+            let mut bytes = Vec::new();
+            while let Some(piece) = export.next_piece().expect("a piece") {
+                bytes.extend(piece);
+            }
+            // That of the tenth hour is a millisecond beyond the end.
+            assert_eq!(export.samples(), rows);
+            let table = tandem_wire::parquet::read(bytes.into()).expect("a file");
+            assert_eq!(table.columns.len(), columns);
+            if rows > 0 {
+                assert_eq!(table.nested, ["histogram_lower", "histogram_upper", "histogram_bucket"]);
+                let column = |name: &str| &table.columns.iter().find(|(known, _)| known == name).expect("there").1;
+                let sums = column("histogram_sum").iter().filter(|sum| *sum == "5").count();
+                assert_eq!((sums, column("value").iter().filter(|value| value.is_empty()).count()), (9, 9));
+            }
+        }
     }
 
     #[tokio::test]

@@ -75,7 +75,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 /// The newest moment of a batch.
 fn newest(batch: &SampleBatch) -> Option<Timestamp> {
-    batch.at.iter().max().copied()
+    batch.at.iter().chain(batch.histograms.iter().map(|(_, at)| at)).max().copied()
 }
 
 impl Lane {
@@ -260,6 +260,14 @@ impl Lane {
                 Met::Gone => deleted += 1,
             }
         }
+        let histograms = if self.deliverer.config.send_native_histograms { batch.histograms.as_slice() } else { &[] };
+        for (series, at) in histograms {
+            match self.remembered.meet(read, *series)? {
+                Met::Sent(_) => round.push_histogram(*series, *at),
+                Met::NotChosen => {}
+                Met::Gone => deleted += 1,
+            }
+        }
         if deleted > 0 {
             let now = self.clock.now();
             self.telling.dropped(DropReason::Deleted, deleted, "their series were deleted before they were sent", now);
@@ -296,7 +304,7 @@ impl Lane {
         self.telling.pending_samples.store(round.len() as u64, Ordering::Relaxed);
         let keep = self.keep_millis();
         let Self { deliverer, remembered, record, store, clock, uncommitted, .. } = self;
-        let delivering = deliverer.deliver(round, remembered, terms);
+        let delivering = deliverer.deliver(round, remembered, store, terms);
         tokio::pin!(delivering);
         let mut stopping = false;
         let finish = tokio::time::sleep(Duration::MAX);

@@ -15,6 +15,7 @@ mod export;
 mod lane;
 mod metadata;
 mod outgoing;
+mod request;
 mod room;
 mod round;
 mod status;

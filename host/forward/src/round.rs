@@ -4,12 +4,20 @@
 use std::ops::Range;
 use tandem_domain::{Timestamp, series::SeriesId};
 
+/// What waits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Value {
+    Float(f64),
+    /// A native histogram, which is read from the store when it is sent: a round of them would not fit into memory.
+    Histogram,
+}
+
 /// A sample that waits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Waiting {
     pub series: SeriesId,
     pub at: Timestamp,
-    pub value: f64,
+    pub value: Value,
 }
 
 /// Samples in the order of arrival; shared out once, when it is full.
@@ -25,7 +33,11 @@ fn spread(series: SeriesId) -> u64 {
 
 impl Round {
     pub(crate) fn push(&mut self, series: SeriesId, at: Timestamp, value: f64) {
-        self.samples.push(Waiting { series, at, value });
+        self.samples.push(Waiting { series, at, value: Value::Float(value) });
+    }
+
+    pub(crate) fn push_histogram(&mut self, series: SeriesId, at: Timestamp) {
+        self.samples.push(Waiting { series, at, value: Value::Histogram });
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -77,7 +89,8 @@ mod tests {
                 for waiting in &round.samples[request.clone()] {
                     assert_eq!(*shard_of.entry(waiting.series).or_insert(number), number);
                     assert!(last.insert(waiting.series, waiting.at.0).is_none_or(|before| before < waiting.at.0));
-                    assert!(seen.insert(waiting.value.to_bits()));
+                    let Value::Float(value) = waiting.value else { panic!("only floats were pushed") };
+                    assert!(seen.insert(value.to_bits()));
                 }
             }
         }

@@ -13,7 +13,8 @@ use std::{
 };
 use tandem_domain::{
     Timestamp,
-    series::{MetricType, SampleBatch, SeriesDescription, SeriesId},
+    histogram::{Buckets, NativeHistogram, ResetHint, Span},
+    series::{HistogramBatch, MetricType, SampleBatch, SeriesDescription, SeriesId},
     target::TargetKey,
     time::Clock,
 };
@@ -147,6 +148,62 @@ async fn what_arrives_is_sent_bit_for_bit_and_a_restart_goes_on_where_it_stood()
     running.stop().await;
     sent.push((labels.to_owned(), NOW + 2, bits(3.0)));
     assert_eq!(bench.receiver.taken(), sent, "nothing is lost and nothing comes twice");
+}
+
+fn histogram(count: f64) -> NativeHistogram {
+    NativeHistogram {
+        schema: 2,
+        zero_threshold: 1e-9,
+        zero_count: 1.0,
+        count: count + 1.0,
+        sum: count / 8.0,
+        positive: Buckets { spans: vec![Span { offset: -3, length: 2 }], counts: vec![count - 1.0, 1.0] },
+        negative: Buckets::default(),
+        custom_bounds: Vec::new(),
+        reset: ResetHint::Unknown,
+        whole: true,
+    }
+}
+
+#[tokio::test]
+async fn native_histograms_are_sent_where_they_are_wanted_in_order_and_over_a_restart() {
+    for (more, protocol) in [
+        (r#", "send_native_histograms": true, "max_samples_per_send": 3"#, "2.0"),
+        (r#", "send_native_histograms": true, "protocol": "1.0""#, "1.0"),
+        ("", "2.0"),
+    ] {
+        let bench = Bench::new();
+        let latency = bench.series("latency", MetricType::Histogram).await;
+        let load = bench.series("load", MetricType::Gauge).await;
+        let append = async |from: i64| {
+            for at in from..from + 10 {
+                let mut batch = HistogramBatch::default();
+                batch.push(latency, Timestamp(NOW + at), histogram(at as f64 + 10.0));
+                bench.store.write(move |tx| tx.append_histograms(&batch)).await.expect("appended");
+            }
+            bench.append(&[(load, NOW + from, 1.0)]).await;
+        };
+        let running = bench.start(vec![config(more)]).await;
+        append(0).await;
+        running.all_settled().await;
+        running.stop().await;
+        append(10).await;
+        // What waits for long is joined to pieces, and found there.
+        for _ in 0..2 {
+            bench.store.maintain(Timestamp(NOW + 6 * 3_600_000)).await.expect("maintained");
+        }
+        let running = bench.start(vec![config(more)]).await;
+        running.all_settled().await;
+        let labels = "__name__=latency,instance=h:1,job=node,zone=a".to_owned();
+        let wanted = if more.is_empty() { 0 } else { 20 };
+        let sent: Vec<_> = (0..wanted).map(|at| (labels.clone(), NOW + at, histogram(at as f64 + 10.0))).collect();
+        assert_eq!(bench.receiver.histograms(), sent, "{more}");
+        assert_eq!(bench.receiver.taken().len(), 2);
+        let status = running.status();
+        assert_eq!((status.protocol, status.dropped.iter().map(|(_, count)| count).sum::<u64>()), (protocol, 0));
+        assert_eq!(status.samples, if more.is_empty() { 1 } else { 11 });
+        running.stop().await;
+    }
 }
 
 #[tokio::test]

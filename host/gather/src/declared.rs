@@ -14,7 +14,7 @@ const MAX_HELP_BYTES: usize = 4_096;
 const MAX_NAME_BYTES: usize = 512;
 /// How often what is declared of one family may change, in milliseconds: two versions of an exporter in one fleet say different
 /// things of the same family in turns, and each turn would be a write.
-const CHANGE_EVERY_MILLIS: i64 = 600_000;
+pub(crate) const CHANGE_EVERY_MILLIS: i64 = 600_000;
 
 /// A declaration as a door reads it.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +23,24 @@ pub(crate) struct Declared<'d> {
     pub metric_type: MetricType,
     pub unit: &'d str,
     pub help: &'d str,
+}
+
+/// What a declaration comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum News {
+    /// It is known, or there is no room for it.
+    None,
+    /// It is to be kept now.
+    Keep(MetricMetadata),
+    /// It is another than before, and comes too soon after that.
+    TooSoon,
+}
+
+impl News {
+    /// What is to be kept now.
+    pub(crate) fn kept(self) -> Option<MetricMetadata> {
+        if let Self::Keep(metadata) = self { Some(metadata) } else { None }
+    }
 }
 
 /// What was kept already.
@@ -59,20 +77,20 @@ impl KnownMetadata {
         Self(Mutex::new(kept.into_iter().map(known).collect()))
     }
 
-    /// What of a declaration is new and to be kept now.
-    pub(crate) fn news(&self, declared: Declared<'_>, now: Timestamp) -> Option<MetricMetadata> {
+    /// Whether a declaration is new and to be kept now.
+    pub(crate) fn news(&self, declared: Declared<'_>, now: Timestamp) -> News {
         let Declared { family, metric_type, unit, help } = declared;
         if family.is_empty() || family.len().max(unit.len()) > MAX_NAME_BYTES {
-            return None;
+            return News::None;
         }
         let known = self.0.lock();
         match known.get(family) {
-            Some(known) if declared.is_as(&known.metadata) => return None,
-            Some(known) if now.millis_since(known.changed_at) < CHANGE_EVERY_MILLIS => return None,
-            None if known.len() >= MAX_FAMILIES => return None,
+            Some(known) if declared.is_as(&known.metadata) => return News::None,
+            Some(known) if now.millis_since(known.changed_at) < CHANGE_EVERY_MILLIS => return News::TooSoon,
+            None if known.len() >= MAX_FAMILIES => return News::None,
             _ => {}
         }
-        Some(MetricMetadata { family: family.to_owned(), metric_type, unit: unit.to_owned(), help: cut(help) })
+        News::Keep(MetricMetadata { family: family.to_owned(), metric_type, unit: unit.to_owned(), help: cut(help) })
     }
 
     /// Notes what was kept.
@@ -106,24 +124,24 @@ mod tests {
     #[test]
     fn what_is_said_again_is_no_news_and_two_who_differ_do_not_write_in_turns() {
         let known = KnownMetadata::default();
-        let first = known.news(declared("up", "one"), NOW).expect("news");
+        let first = known.news(declared("up", "one"), NOW).kept().expect("news");
         known.remember(vec![first], NOW);
-        assert_eq!(known.news(declared("up", "one"), NOW), None);
-        assert_eq!(known.news(declared("up", "two"), NOW.plus_millis(CHANGE_EVERY_MILLIS - 1)), None);
+        assert_eq!(known.news(declared("up", "one"), NOW), News::None);
+        assert_eq!(known.news(declared("up", "two"), NOW.plus_millis(CHANGE_EVERY_MILLIS - 1)), News::TooSoon);
         let later = NOW.plus_millis(CHANGE_EVERY_MILLIS);
-        let changed = known.news(declared("up", "two"), later).expect("news");
+        let changed = known.news(declared("up", "two"), later).kept().expect("news");
         assert_eq!(changed.help, "two");
         known.remember(vec![changed], later);
-        assert_eq!(known.news(declared("up", "one"), later), None);
-        assert_eq!(known.news(declared("", "nameless"), later), None);
+        assert_eq!(known.news(declared("up", "one"), later), News::TooSoon);
+        assert_eq!(known.news(declared("", "nameless"), later), News::None);
     }
 
     #[test]
     fn a_long_help_is_cut_once() {
         let (known, help) = (KnownMetadata::default(), "é".repeat(MAX_HELP_BYTES));
-        let kept = known.news(declared("long", &help), NOW).expect("news");
+        let kept = known.news(declared("long", &help), NOW).kept().expect("news");
         assert_eq!(kept.help.len(), MAX_HELP_BYTES);
         known.remember(vec![kept], NOW);
-        assert_eq!(known.news(declared("long", &help), NOW.plus_millis(CHANGE_EVERY_MILLIS)), None);
+        assert_eq!(known.news(declared("long", &help), NOW.plus_millis(CHANGE_EVERY_MILLIS)), News::None);
     }
 }

@@ -12,11 +12,12 @@ use std::{
 };
 use tandem_domain::{
     Timestamp,
+    histogram::{Buckets, NativeHistogram, ResetHint, Span},
     http::{HttpClient, HttpGrant, HttpRequest},
     series::MetricType,
 };
 use tandem_egress::EgressClient;
-use tandem_tests::{items, own_metric, until};
+use tandem_tests::{ask, items, own_metric, until};
 use tandem_wire::remote_write::{self, Metadata, OutgoingSeries, Protocol, STALE_NAN};
 
 /// Series of the tests.
@@ -198,5 +199,100 @@ async fn a_forward_to_this_very_server_is_refused() {
     })
     .await;
     assert_eq!(own_metric(&program.base, "tandem_sent_samples_total", "").await, SERIES as f64, "nothing came round");
+    program.kill().await;
+}
+
+fn histogram(step: usize) -> NativeHistogram {
+    let counts = vec![step as f64 + 1.0, 2.0, (step * step) as f64];
+    NativeHistogram {
+        schema: 3,
+        zero_threshold: 1e-6,
+        zero_count: 1.0,
+        count: 1.0 + counts.iter().sum::<f64>(),
+        sum: step as f64 * 1.5,
+        positive: Buckets { spans: vec![Span { offset: -4, length: 2 }, Span { offset: 3, length: 1 }], counts },
+        negative: Buckets::default(),
+        custom_bounds: Vec::new(),
+        reset: ResetHint::Unknown,
+        whole: true,
+    }
+}
+
+/// What an API answers to a query, with all numbers as floats of 14 digits: the bounds of buckets differ in their last bit, since
+/// Prometheus has them in a table.
+async fn answered(api: &str, query: &str) -> serde_json::Value {
+    fn plain(answer: serde_json::Value) -> serde_json::Value {
+        match answer {
+            serde_json::Value::Number(number) => serde_json::Value::from(number.as_f64()),
+            serde_json::Value::String(text) => match text.parse::<f64>() {
+                Ok(number) => format!("{number:.13e}").into(),
+                Err(_) => text.into(),
+            },
+            serde_json::Value::Array(values) => values.into_iter().map(plain).collect(),
+            serde_json::Value::Object(map) => map.into_iter().map(|(name, value)| (name, plain(value))).collect(),
+            other => other,
+        }
+    }
+    let (base, prefix) = api.split_once('/').unwrap_or((api, ""));
+    let slash = if prefix.is_empty() { "" } else { "/" };
+    let (status, answer) = ask("GET", base, &format!("{slash}{prefix}/api/v1/{query}"), "").await.expect("an answer");
+    assert_eq!(status, 200, "{answer}");
+    plain(answer["data"]["result"].clone())
+}
+
+#[tokio::test]
+async fn native_histograms_reach_a_prometheus_that_takes_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let start = async || Receiver::start_prometheus(folder.path(), port, "global: {}\n", "native-histograms").await;
+    let Some(receiver) = start().await else { return };
+    let forward = forward_to(&receiver.address())
+        .replace("external_labels = { cluster = \"c1\" }", "send_native_histograms = true");
+    write_config(folder.path(), &forward);
+    let mut program = Program::start(folder.path()).await;
+    let began = now_millis() - 200_000;
+    let send = async |base: &str, steps: std::ops::Range<usize>| {
+        for step in steps {
+            let at = Timestamp(began + step as i64 * 1_000);
+            let labels = |metric, instance| vec![("__name__", metric), ("instance", instance), ("job", "test")];
+            let of = |instance| OutgoingSeries {
+                labels: labels("latency", instance),
+                histograms: vec![(at, histogram(step))],
+                ..OutgoingSeries::default()
+            };
+            let float =
+                OutgoingSeries { labels: labels("load", "a:1"), samples: vec![(at, 1.0)], ..OutgoingSeries::default() };
+            assert_eq!(post(base, &[of("a:1"), of("b:1"), float]).await, Some(204));
+        }
+    };
+    send(&program.base, 0..20).await;
+    settled(&program.base).await;
+    receiver.stop().await;
+    send(&program.base, 20..40).await;
+    program.kill().await;
+    program = Program::start(folder.path()).await;
+    let receiver = start().await.expect("it starts again");
+    send(&program.base, 40..60).await;
+    settled(&program.base).await;
+    let tandem = format!("{}/prometheus", program.base);
+    // Between two samples, so that both languages see the same in their ranges.
+    let at = (began + 59_500) as f64 / 1_000.0;
+    for query in [
+        format!("query?query=latency[2m]&time={at}"),
+        format!("query?query=histogram_sum(sum(latency))&time={at}"),
+        format!("query?query=histogram_count(rate(latency[30s]))&time={at}"),
+        format!("query?query=count_over_time(load[2m])&time={at}"),
+    ] {
+        let (theirs, ours) = (answered(&receiver.address(), &query).await, answered(&tandem, &query).await);
+        assert_eq!(theirs, ours, "{query}");
+        assert!(theirs.as_array().is_some_and(|found| !found.is_empty()), "{query}");
+    }
+    let whole = answered(&receiver.address(), &format!("query?query=latency[2m]&time={at}")).await;
+    assert_eq!(whole[1]["histograms"].as_array().map(Vec::len), Some(60), "none is missing");
+    // What was under way at the kill is sent again, and refused by a receiver that has it.
+    let forward = items(&program.base, "/api/v1/forwards").await.remove(0);
+    for reason in ["deleted", "expired", "not_written", "refused"] {
+        assert_eq!(forward["dropped"][reason], 0, "{forward:#?}");
+    }
     program.kill().await;
 }

@@ -17,8 +17,9 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// The format this server writes; raised when a migration is needed.
-pub(crate) const FORMAT: u64 = 4;
+/// The format this server writes; raised when a migration is needed, and when an older server would not read what is beside the
+/// file: since 5 the write-ahead log names native histograms, and before there were none in it.
+pub(crate) const FORMAT: u64 = 5;
 /// Facts about the file itself.
 pub(crate) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 /// The file's name in the data folder.

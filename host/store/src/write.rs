@@ -21,7 +21,10 @@ use std::{
     collections::{BTreeMap, HashMap},
     ops::{Bound, RangeBounds},
 };
-use tandem_domain::{LogRecord, Record, series::SampleBatch};
+use tandem_domain::{
+    LogRecord, Record, Timestamp,
+    series::{SampleBatch, SeriesId},
+};
 
 type Staged = HashMap<String, BTreeMap<Vec<u8>, Option<Vec<u8>>>>;
 
@@ -296,6 +299,14 @@ impl<'t> WriteTx<'t> {
         let bytes = wal::encode_batch(&batch).map_err(WriteError::Refused)?;
         self.batches.push(StagedBatch { bytes, batch });
         Ok(appended)
+    }
+
+    /// Notes in the log that histograms came: who reads the log finds them by that.
+    pub(crate) fn note_histograms(&mut self, histograms: Vec<(SeriesId, Timestamp)>) -> Result<(), WriteError> {
+        let batch = SampleBatch { histograms, ..SampleBatch::default() };
+        let bytes = wal::encode_batch(&batch).map_err(WriteError::Refused)?;
+        self.batches.push(StagedBatch { bytes, batch });
+        Ok(())
     }
 
     pub(crate) fn has_chunk(&self, table: &str, key: &[u8]) -> Result<bool, WriteError> {

@@ -95,7 +95,12 @@ async fn a_removed_series_is_gone_everywhere_and_its_sender_finds_it_again_witho
     drop(read);
     // The end that a scraper tells of brings nothing back; a sample does, under the number that its door remembers.
     let stale = f64::from_bits(0x7ff0_0000_0000_0002);
-    let end = SampleBatch { series: vec![gone], at: vec![Timestamp(21 * MINUTE)], value: vec![stale] };
+    let end = SampleBatch {
+        series: vec![gone],
+        at: vec![Timestamp(21 * MINUTE)],
+        value: vec![stale],
+        ..SampleBatch::default()
+    };
     store.write(move |tx| tx.append_samples(&end).map(drop)).await.expect("appends");
     assert_eq!(all(&store), [stays]);
     append(&store, gone, 22..24).await.expect("appends");

@@ -1,6 +1,7 @@
 //! Parquet files (Apache Parquet format 2): read as columns of text, which is what a data scientist's sample looks like, and
 //! written from samples of series ([`samples`]).
 
+mod distributions;
 pub mod samples;
 
 use ::parquet::{

@@ -4,6 +4,7 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use tandem_domain::{
     Failure, FailureCode,
+    histogram::NativeHistogram,
     http::{HttpClient, HttpGrant, HttpRequest, HttpResponse},
     ports::BoxFuture,
 };
@@ -15,6 +16,8 @@ use tandem_wire::{
 
 /// Labels in one text, moment, bits of the value.
 pub(super) type Taken = (String, i64, u64);
+/// Labels in one text, moment, the histogram.
+pub(super) type TakenHistogram = (String, i64, NativeHistogram);
 type Refuse = Box<dyn Fn(&[Taken]) -> bool + Send>;
 
 /// Takes what it is sent but where a test says otherwise.
@@ -24,6 +27,7 @@ pub(super) struct Receiver(Mutex<State>);
 #[derive(Default)]
 struct State {
     taken: Vec<Taken>,
+    histograms: Vec<TakenHistogram>,
     families: Vec<String>,
     asked: Vec<HttpRequest>,
     answers: VecDeque<Option<HttpResponse>>,
@@ -38,7 +42,12 @@ pub(super) fn answer(status: u16, body: &str) -> HttpResponse {
 
 /// An answer of 2.0.
 pub(super) fn accepted(samples: u64) -> HttpResponse {
-    let headers = Written { samples, ..Written::default() }.headers();
+    accepted_both(samples, 0)
+}
+
+/// An answer of 2.0 to a body with native histograms.
+fn accepted_both(samples: u64, histograms: u64) -> HttpResponse {
+    let headers = Written { samples, histograms, ..Written::default() }.headers();
     let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
     HttpResponse { status: 204, headers, body: Vec::new() }
 }
@@ -60,6 +69,10 @@ impl Receiver {
 
     pub(super) fn taken(&self) -> Vec<Taken> {
         self.0.lock().taken.clone()
+    }
+
+    pub(super) fn histograms(&self) -> Vec<TakenHistogram> {
+        self.0.lock().histograms.clone()
     }
 
     pub(super) fn families(&self) -> Vec<String> {
@@ -92,7 +105,7 @@ impl State {
         let protocol = protocol.expect("known");
         let body = remote_write::decode(protocol, &bytes, KeySeed(1), &WireLimits::default()).expect("a message");
         assert_eq!(body.rejections.total(), 0);
-        let mut samples = Vec::new();
+        let (mut samples, mut histograms) = (Vec::new(), Vec::new());
         for row in &body.series {
             let pairs = body.pairs(row).expect("labels");
             assert!(pairs.is_sorted(), "{pairs:?}");
@@ -100,14 +113,17 @@ impl State {
             let place = row.samples.start as usize..row.samples.end as usize;
             let columns = body.at[place.clone()].iter().zip(&body.value[place]);
             samples.extend(columns.map(|(at, value)| (labels.clone(), at.0, value.to_bits())));
+            let place = row.histograms.start as usize..row.histograms.end as usize;
+            histograms.extend(body.histograms[place].iter().map(|(at, one)| (labels.clone(), at.0, one.clone())));
         }
         if let Some((_, why)) = self.refuse.as_ref().filter(|(refuse, _)| refuse(&samples)) {
             return Ok(answer(400, why));
         }
         self.families.extend(body.metadata.iter().map(|metadata| metadata.family.to_owned()));
-        let count = samples.len() as u64;
+        let (floats, natives) = (samples.len() as u64, histograms.len() as u64);
         self.taken.extend(samples);
-        Ok(if protocol == Protocol::V2 { accepted(count) } else { answer(204, "") })
+        self.histograms.extend(histograms);
+        Ok(if protocol == Protocol::V2 { accepted_both(floats, natives) } else { answer(204, "") })
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::target::Planned;
 use crate::{
-    declared::{Declared, KnownMetadata},
+    declared::{Declared, KnownMetadata, News},
     exemplars::is_timely,
     limits::{Rejections, SampleLimits, Tally},
 };
@@ -172,8 +172,10 @@ impl SeriesMemory {
         let is_as_before = self.declarations == page.declarations();
         self.declarations = page.declarations();
         if self.texts != page.texts() {
-            self.texts = page.texts();
-            sorted.declared = page.declared().filter_map(|one| news(&one, making)).collect();
+            let news: Vec<News> = page.declared().map(|one| news(&one, making)).collect();
+            // What came too soon is looked at again.
+            self.texts = if news.contains(&News::TooSoon) { 0 } else { page.texts() };
+            sorted.declared = news.into_iter().filter_map(News::kept).collect();
         }
         for sample in &page.samples {
             self.sort_one(page, sample, making, is_as_before, &mut sorted);
@@ -281,8 +283,8 @@ impl SeriesMemory {
     }
 }
 
-/// What a page declares, where it is news.
-fn news(declared: &exposition::Declared<'_>, making: &Making<'_>) -> Option<MetricMetadata> {
+/// Whether what a page declares is news.
+fn news(declared: &exposition::Declared<'_>, making: &Making<'_>) -> News {
     let exposition::Declared { family, metric_type, unit, help } = declared;
     making.declared.news(Declared { family, metric_type: *metric_type, unit, help }, making.now)
 }

@@ -8,8 +8,10 @@ use super::{
 };
 use crate::{
     Gather,
-    testing::{Answers, page, ports, ports_over, values},
+    declared::CHANGE_EVERY_MILLIS,
+    testing::{Answers, FixedClock, page, ports, ports_over, values},
 };
+use parking_lot::Mutex;
 use std::time::Duration;
 use tandem_domain::{
     Failure, FailureCode, Timestamp,
@@ -172,16 +174,18 @@ async fn what_a_page_declares_is_kept_when_it_is_new_and_exemplars_with_their_se
     let text = |help: &str, at: f64| {
         format!("# HELP a {help}\n# TYPE a counter\na_total 1 # {{trace_id=\"x\"}} 2 {at}\n# HELP b Two.\nb 1\n")
     };
-    // Another help of the same family is taken after a while only.
+    // Another help of the same family is taken after a while only; then without a further change of the page.
     let pages = vec![page(&text("One.", 0.5)), page(&text("One.", 0.5)), page(&text("Another.", 0.75))];
-    let ports = ports(folder.path(), pages);
+    let clock = Arc::new(FixedClock(Mutex::new(0)));
+    let ports = GatherPorts { clock: clock.clone(), ..ports(folder.path(), pages) };
     let mut visitor = visitor(&ports, serde_json::json!({"job": "j", "targets": ["h:1"]}));
-    for _ in 0..3 {
+    for (later, help) in [(0, "One."), (0, "One."), (0, "One."), (CHANGE_EVERY_MILLIS, "Another.")] {
+        *clock.0.lock() += later;
         visit(&mut visitor).await;
         let read = ports.store.read().expect("reads");
         let told = read.scan::<MetricMetadata>(.., 10).expect("reads");
         let told: Vec<_> = told.iter().map(|one| (one.family.as_str(), one.help.as_str())).collect();
-        assert_eq!(told, [("a", "One."), ("b", "Two.")]);
+        assert_eq!(told, [("a", help), ("b", "Two.")]);
     }
     let id = series(&ports.store).into_iter().find(|one| one.description.metric == "a_total").expect("there").id;
     let read = ports.store.read().expect("reads");

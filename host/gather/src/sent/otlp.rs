@@ -37,7 +37,7 @@ impl SentReceiver {
         for metadata in &batch.metadata {
             let MetricMetadata { family, metric_type, unit, help } = metadata;
             let declared = Declared { family, metric_type: *metric_type, unit, help };
-            body.metadata.extend(self.metadata.news(declared, now));
+            body.metadata.extend(self.metadata.news(declared, now).kept());
         }
         {
             let mut increments = self.increments.lock();

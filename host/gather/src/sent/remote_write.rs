@@ -55,7 +55,7 @@ impl SentReceiver {
         let mut histograms: Vec<_> = std::mem::take(&mut decoded.histograms).into_iter().map(Some).collect();
         let mut body = Body::of(std::mem::take(&mut decoded.at), std::mem::take(&mut decoded.value));
         let now = self.clock.now();
-        let news = |metadata: &Metadata<'_>, family: &str| self.metadata.news(declared(metadata, family), now);
+        let news = |metadata: &Metadata<'_>, family: &str| self.metadata.news(declared(metadata, family), now).kept();
         body.metadata.extend(decoded.metadata.iter().filter_map(|metadata| news(metadata, metadata.family)));
         let mut exemplars: Vec<_> = std::mem::take(&mut decoded.exemplars).into_iter().map(Some).collect();
         for row in &decoded.series {

@@ -60,6 +60,9 @@ impl WriteTx<'_> {
         }
         let living = self.with_living_histograms(batch)?;
         let batch = living.as_ref().unwrap_or(batch);
+        if batch.is_empty() {
+            return Ok(());
+        }
         let mut present: BTreeMap<i64, RoaringTreemap> = BTreeMap::new();
         for ((series, at), histogram) in batch.series.iter().zip(&batch.at).zip(&batch.histogram) {
             let window = window_of(at.0);
@@ -68,7 +71,8 @@ impl WriteTx<'_> {
             self.raw_put(&table(SINGLES, window), key(*series, at.0), Some(bytes));
             present.entry(window).or_default().insert(series.0);
         }
-        present.into_iter().try_for_each(|(window, series)| self.note_presence(Kind::Histograms, window, series))
+        present.into_iter().try_for_each(|(window, series)| self.note_presence(Kind::Histograms, window, series))?;
+        self.note_histograms(batch.series.iter().copied().zip(batch.at.iter().copied()).collect())
     }
 }
 
@@ -105,6 +109,13 @@ impl ReadTx {
         let is_deleted = |at: i64| deleted.is_some_and(|stretches| stretches.contains(at));
         let inside = found.into_iter().filter(|(at, _)| start.0 <= *at && *at <= end.0 && !is_deleted(*at));
         Ok(inside.map(|(at, histogram)| (Timestamp(at), histogram)).collect())
+    }
+}
+
+impl ReadTx {
+    /// Whether there may be native histograms of a series from `start` to `end`, by windows of two hours.
+    pub fn has_histograms(&self, series: SeriesId, start: Timestamp, end: Timestamp) -> bool {
+        !self.index.read().presence(Kind::Histograms).windows_of(series, start, end, WINDOW_MILLIS).is_empty()
     }
 }
 

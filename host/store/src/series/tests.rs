@@ -258,7 +258,14 @@ async fn a_head_that_is_not_flushed_refuses_in_the_end_and_takes_in_again() {
     store.maintain(Timestamp(0)).await.expect("maintains");
     assert!(!store.is_crowded());
     store
-        .write(move |tx| tx.append_samples(&SampleBatch { series: vec![id], at: vec![Timestamp(0)], value: vec![1.0] }))
+        .write(move |tx| {
+            tx.append_samples(&SampleBatch {
+                series: vec![id],
+                at: vec![Timestamp(0)],
+                value: vec![1.0],
+                ..SampleBatch::default()
+            })
+        })
         .await
         .expect("taken");
     let kept = store.read().expect("reads").points(id, Timestamp::MIN, Timestamp::MAX).expect("points").at.len();

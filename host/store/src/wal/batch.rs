@@ -7,7 +7,7 @@ use tandem_domain::{
     series::{SampleBatch, SeriesId},
 };
 
-/// Longest batch, in samples; a longer one is a damaged file.
+/// Longest batch, in samples and in histograms; a longer one is a damaged file.
 const MAX_SAMPLES: usize = 1 << 24;
 /// The series of a piece are numbered on from the one before.
 const NEXT_SERIES: u64 = 1;
@@ -25,7 +25,7 @@ fn end_of_series(batch: &SampleBatch, start: usize) -> usize {
 /// A batch as bytes.
 pub(crate) fn encode(batch: &SampleBatch) -> Result<Vec<u8>, String> {
     let count = batch.len();
-    if batch.at.len() != count || batch.value.len() != count || count > MAX_SAMPLES {
+    if batch.at.len() != count || batch.value.len() != count || count.max(batch.histograms.len()) > MAX_SAMPLES {
         return Err(format!(
             "the columns of a batch hold {count}, {} and {} samples",
             batch.at.len(),
@@ -73,7 +73,41 @@ pub(crate) fn encode(batch: &SampleBatch) -> Result<Vec<u8>, String> {
     for value in &batch.value {
         bytes.extend_from_slice(&value.to_bits().to_le_bytes());
     }
+    put_histograms(&mut bytes, &batch.histograms);
     Ok(bytes)
+}
+
+/// Which histograms came with the samples: nothing where there are none, as it was before there could be any.
+fn put_histograms(bytes: &mut Vec<u8>, histograms: &[(SeriesId, Timestamp)]) {
+    if histograms.is_empty() {
+        return;
+    }
+    put_varint(bytes, histograms.len() as u64);
+    let (mut series_before, mut at_before) = (0, 0);
+    for (series, at) in histograms {
+        put_signed(bytes, series.0.wrapping_sub(series_before) as i64);
+        put_signed(bytes, at.0.wrapping_sub(at_before));
+        (series_before, at_before) = (series.0, at.0);
+    }
+}
+
+fn take_histograms(bytes: &mut &[u8]) -> Result<Vec<(SeriesId, Timestamp)>, String> {
+    if bytes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let count = usize::try_from(take_varint(bytes)?).unwrap_or(usize::MAX);
+    // Each has two bytes at the least.
+    if count > MAX_SAMPLES || count.saturating_mul(2) > bytes.len() {
+        return Err(format!("a batch with {} bytes left claims {count} histograms", bytes.len()));
+    }
+    let (mut series, mut at) = (0_u64, 0_i64);
+    let mut found = Vec::with_capacity(count);
+    for _ in 0..count {
+        series = series.wrapping_add(take_signed(bytes)? as u64);
+        at = at.wrapping_add(take_signed(bytes)?);
+        found.push((SeriesId(series), Timestamp(at)));
+    }
+    Ok(found)
 }
 
 /// The batch that [`encode`] wrote.
@@ -112,11 +146,12 @@ pub(crate) fn decode(mut bytes: &[u8]) -> Result<SampleBatch, String> {
     }
     let value = take_bytes(bytes, count * 8)?;
     let (value, rest) = value.as_chunks::<8>();
+    let histograms = take_histograms(bytes)?;
     if !rest.is_empty() || !bytes.is_empty() {
         return Err(TOO_SHORT.into());
     }
     let value = value.iter().map(|eight| f64::from_bits(u64::from_le_bytes(*eight))).collect();
-    Ok(SampleBatch { series, at, value })
+    Ok(SampleBatch { series, at, value, histograms })
 }
 
 #[cfg(test)]
@@ -127,7 +162,7 @@ mod tests {
     fn comes_back(batch: &SampleBatch) -> usize {
         let bytes = encode(batch).expect("encodes");
         let back = decode(&bytes).expect("decodes");
-        assert_eq!((&back.series, &back.at), (&batch.series, &batch.at));
+        assert_eq!((&back.series, &back.at, &back.histograms), (&batch.series, &batch.at, &batch.histograms));
         let bits = |batch: &SampleBatch| batch.value.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&back), bits(batch));
         bytes.len()
@@ -141,6 +176,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn histograms_come_back_beside_samples(
+            rows in prop::collection::vec((any::<u64>(), any::<i64>(), any::<u64>()), 0..20),
+            histograms in prop::collection::vec((any::<u64>(), any::<i64>()), 0..50),
+        ) {
+            let histograms = histograms.into_iter().map(|(series, at)| (SeriesId(series), Timestamp(at))).collect();
+            comes_back(&SampleBatch { histograms, ..batch(rows) });
+        }
+
         #[test]
         fn batches_come_back_bit_by_bit(rows in prop::collection::vec((any::<u64>(), any::<i64>(), any::<u64>()), 0..200)) {
             comes_back(&batch(rows));

@@ -262,7 +262,7 @@ impl Wal {
                         return Ok(found);
                     }
                     let batch = batch::decode(bytes).map_err(storage)?;
-                    samples += batch.len();
+                    samples += batch.len() + batch.histograms.len();
                     after = number;
                     found.push((number, batch));
                 }

@@ -109,7 +109,7 @@ fn signal(
     let series = tx.register_series(&target, &description)?;
     let at: Vec<Timestamp> = (0..NOW.0 / 15_000).map(|step| Timestamp(step * 15_000)).collect();
     let value = at.iter().map(|at| if at.0 < from { before + (at.0 % 7) as f64 / 100.0 } else { after }).collect();
-    tx.append_samples(&SampleBatch { series: vec![series; at.len()], at, value })?;
+    tx.append_samples(&SampleBatch { series: vec![series; at.len()], at, value, ..SampleBatch::default() })?;
     let entity = EntityId(entity.into());
     tx.put(&EntitySeries { entity: entity.clone(), series })?;
     tx.put(&Meaning {

@@ -1,10 +1,12 @@
 //! Samples of series as a Parquet file: a column for each label (`__name__` among them; null where a series has none), the
 //! moment as `timestamp` (milliseconds, UTC), and the `value`, bit for bit, stale markers too. A label that is itself called
-//! `timestamp` or `value` has the column `label.timestamp` or `label.value`.
+//! `timestamp` or `value` has the column `label.timestamp` or `label.value`. A file for series that have native histograms has
+//! columns for those too (see [`super::distributions`]), and `value` is null in their rows.
 //!
 //! The file is made row group for row group, and what is done can be taken away at any time, so that a file of any length
 //! needs the memory of one group.
 
+use super::distributions::{self, Distributions};
 use parquet::{
     basic::{Compression, ConvertedType, LogicalType, Repetition, TimeUnit, Type as PhysicalType, ZstdLevel},
     data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type},
@@ -16,7 +18,7 @@ use parquet::{
     schema::types::{ColumnPath, Type},
 };
 use std::{collections::BTreeSet, sync::Arc};
-use tandem_domain::{Timestamp, series::Labels};
+use tandem_domain::{Timestamp, histogram::NativeHistogram, series::Labels};
 
 /// Rows of one group: enough for compression and for readers that skip groups, and some 10 MiB while it is written.
 const ROWS_PER_GROUP: usize = 131_072;
@@ -38,13 +40,19 @@ pub enum SamplesFileError {
 
 /// The column of a label.
 pub fn column_of(label: &str) -> String {
-    if OWN_COLUMNS.contains(&label) { format!("label.{label}") } else { label.to_owned() }
+    if OWN_COLUMNS.contains(&label) || distributions::is_own(label) {
+        format!("label.{label}")
+    } else {
+        label.to_owned()
+    }
 }
 
 /// A file that is being written.
 pub struct SamplesFile {
     writer: SerializedFileWriter<Vec<u8>>,
     names: Vec<String>,
+    /// Whether it has columns for native histograms.
+    has_histograms: bool,
     group: Group,
 }
 
@@ -54,7 +62,9 @@ struct Group {
     series: Vec<Labels>,
     of_series: Vec<u32>,
     at: Vec<i64>,
+    /// Of the rows that are floats.
     value: Vec<f64>,
+    histograms: Distributions,
 }
 
 fn column(name: &str, physical: PhysicalType) -> Result<Type, ParquetError> {
@@ -73,6 +83,23 @@ fn column(name: &str, physical: PhysicalType) -> Result<Type, ParquetError> {
     builder.build()
 }
 
+impl Group {
+    /// Notes whose the next rows are.
+    fn rows_of(&mut self, labels: &Labels, rows: usize) {
+        if self.series.last() != Some(labels) {
+            self.series.push(labels.clone());
+        }
+        let number = self.series.len() as u32 - 1;
+        self.of_series.extend(std::iter::repeat_n(number, rows));
+    }
+}
+
+/// The column of values, which may be null where there are histograms.
+fn value_column(has_histograms: bool) -> Result<Type, ParquetError> {
+    let repetition = if has_histograms { Repetition::OPTIONAL } else { Repetition::REQUIRED };
+    Type::primitive_type_builder("value", PhysicalType::DOUBLE).with_repetition(repetition).build()
+}
+
 fn properties() -> WriterProperties {
     let own = |name: &str| ColumnPath::from(vec![name.to_owned()]);
     let mut properties = WriterProperties::builder()
@@ -86,11 +113,12 @@ fn properties() -> WriterProperties {
 }
 
 impl SamplesFile {
-    /// A file for series that have no other labels than these, `__name__` among them.
+    /// A file for series that have no other labels than these, `__name__` among them; with columns for native histograms where
+    /// there are any.
     ///
     /// # Errors
     /// When there are too many.
-    pub fn new(label_names: &BTreeSet<String>) -> Result<Self, SamplesFileError> {
+    pub fn new(label_names: &BTreeSet<String>, has_histograms: bool) -> Result<Self, SamplesFileError> {
         if label_names.len() > MAX_LABEL_COLUMNS {
             return Err(SamplesFileError::TooManyLabels(label_names.len()));
         }
@@ -100,10 +128,13 @@ impl SamplesFile {
             columns.push(Arc::new(column(&column_of(name), PhysicalType::BYTE_ARRAY)?));
         }
         columns.push(Arc::new(column("timestamp", PhysicalType::INT64)?));
-        columns.push(Arc::new(column("value", PhysicalType::DOUBLE)?));
+        columns.push(Arc::new(value_column(has_histograms)?));
+        if has_histograms {
+            columns.extend(distributions::types()?);
+        }
         let schema = Arc::new(Type::group_type_builder("samples").with_fields(columns).build()?);
         let writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties()))?;
-        Ok(Self { writer, names, group: Group::default() })
+        Ok(Self { writer, names, has_histograms, group: Group::default() })
     }
 
     /// Adds samples of one series: columns of equal length.
@@ -114,13 +145,32 @@ impl SamplesFile {
         let mut from = 0;
         while from < at.len() {
             let until = at.len().min(from + ROWS_PER_GROUP - self.group.at.len());
-            let number = self.group.series.len() as u32;
-            self.group.series.push(labels.clone());
-            self.group.of_series.extend(std::iter::repeat_n(number, until - from));
+            self.group.rows_of(labels, until - from);
             self.group.at.extend(at[from..until].iter().map(|at| at.0));
             self.group.value.extend_from_slice(&value[from..until]);
             from = until;
             if self.group.at.len() >= ROWS_PER_GROUP {
+                self.write_group()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds native histograms of one series. A file without columns for them takes none.
+    ///
+    /// # Errors
+    /// When the format's library refuses them.
+    pub fn push_histograms(
+        &mut self,
+        labels: &Labels,
+        histograms: &[(Timestamp, NativeHistogram)],
+    ) -> Result<(), SamplesFileError> {
+        let taken = if self.has_histograms { histograms } else { &[] };
+        for (at, histogram) in taken {
+            self.group.rows_of(labels, 1);
+            self.group.histograms.push(self.group.at.len(), histogram);
+            self.group.at.push(at.0);
+            if self.group.at.len() >= ROWS_PER_GROUP || self.group.histograms.buckets() >= distributions::MAX_BUCKETS {
                 self.write_group()?;
             }
         }
@@ -159,14 +209,19 @@ impl SamplesFile {
         column.typed::<Int64Type>().write_batch(&group.at, None, None)?;
         column.close()?;
         let mut column = writer.next_column()?.ok_or_else(no_column)?;
-        column.typed::<DoubleType>().write_batch(&group.value, None, None)?;
+        let floats = group.histograms.is_histogram(group.at.len()).into_iter().map(|is| i16::from(!is));
+        let floats: Option<Vec<i16>> = self.has_histograms.then(|| floats.collect());
+        column.typed::<DoubleType>().write_batch(&group.value, floats.as_deref(), None)?;
         column.close()?;
+        if self.has_histograms {
+            group.histograms.write(&mut writer, group.at.len())?;
+        }
         writer.close()?;
         Ok(())
     }
 }
 
-fn no_column() -> ParquetError {
+pub(super) fn no_column() -> ParquetError {
     ParquetError::General("the schema has fewer columns than are written".into())
 }
 
@@ -197,6 +252,7 @@ mod tests {
         file::reader::{FileReader, SerializedFileReader},
         record::Field,
     };
+    use tandem_domain::histogram::{Buckets, ResetHint, Span};
 
     fn labels(pairs: &[(&str, &str)]) -> Labels {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -225,7 +281,7 @@ mod tests {
     #[test]
     fn samples_come_back_bit_for_bit_with_the_labels_they_have() {
         let names = ["__name__", "job", "value", "zone"].map(str::to_owned).into();
-        let mut file = SamplesFile::new(&names).expect("a file");
+        let mut file = SamplesFile::new(&names, false).expect("a file");
         let stale = f64::from_bits(crate::remote_write::STALE_NAN);
         let values = [-0.0, f64::NEG_INFINITY, 5e-324, stale, f64::NAN];
         let at = [-1, 0, 1, 2, i64::MAX].map(Timestamp);
@@ -241,8 +297,67 @@ mod tests {
     }
 
     #[test]
+    fn native_histograms_have_columns_of_their_own_and_no_value() {
+        let mut file = SamplesFile::new(&["__name__".to_owned()].into(), true).expect("a file");
+        let of = labels(&[("__name__", "latency")]);
+        let histogram = |counts: &[f64]| NativeHistogram {
+            schema: 0,
+            zero_threshold: 0.25,
+            zero_count: 2.0,
+            count: 2.0 + counts.iter().sum::<f64>(),
+            sum: 7.5,
+            positive: Buckets { spans: vec![Span { offset: 0, length: counts.len() as u32 }], counts: counts.to_vec() },
+            negative: Buckets::default(),
+            custom_bounds: Vec::new(),
+            reset: ResetHint::Unknown,
+            whole: true,
+        };
+        let empty = NativeHistogram { zero_count: 0.0, count: 0.0, sum: 0.0, ..histogram(&[]) };
+        file.push(&of, &[Timestamp(1)], &[0.5]).expect("pushed");
+        let three =
+            [(Timestamp(2), histogram(&[1.0, 0.0, 3.0])), (Timestamp(3), empty), (Timestamp(4), histogram(&[5.0]))];
+        file.push_histograms(&of, &three).expect("pushed");
+        file.push(&of, &[Timestamp(5)], &[1.5]).expect("pushed");
+        let reader = SerializedFileReader::new(Bytes::from(file.finish().expect("finished"))).expect("a file");
+        let rows: Vec<String> = reader
+            .get_row_iter(None)
+            .expect("rows")
+            .map(|row| {
+                let row = row.expect("a row");
+                let told = row.get_column_iter().filter(|(_, field)| **field != Field::Null);
+                told.map(|(name, field)| format!("{}={field}", name.trim_start_matches("histogram_")))
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            })
+            .collect();
+        let at = |millis: i64| format!("1970-01-01 00:00:00.00{millis} +00:00");
+        let named = |millis: i64| format!("__name__=\"latency\" timestamp={}", at(millis));
+        assert_eq!(
+            rows,
+            [
+                format!("{} value=0.5", named(1)),
+                format!(
+                    "{} count=6.0 sum=7.5 zero_threshold=0.25 zero_count=2.0 schema=0 lower=[-2.5E-1, 0.5, 2.0] \
+                     upper=[0.25, 1.0, 4.0] bucket=[2.0, 1.0, 3.0]",
+                    named(2)
+                ),
+                format!(
+                    "{} count=0E0 sum=0E0 zero_threshold=0.25 zero_count=0E0 schema=0 lower=[] upper=[] bucket=[]",
+                    named(3)
+                ),
+                format!(
+                    "{} count=7.0 sum=7.5 zero_threshold=0.25 zero_count=2.0 schema=0 lower=[-2.5E-1, 0.5] upper=[0.25, 1.0] \
+                     bucket=[2.0, 5.0]",
+                    named(4)
+                ),
+                format!("{} value=1.5", named(5)),
+            ]
+        );
+    }
+
+    #[test]
     fn a_long_file_is_taken_away_group_for_group() {
-        let mut file = SamplesFile::new(&["__name__".to_owned()].into()).expect("a file");
+        let mut file = SamplesFile::new(&["__name__".to_owned()].into(), false).expect("a file");
         let (mut bytes, mut longest, rows_of_one) = (Vec::new(), 0, 50_000);
         for number in 0..10_i64 {
             let at: Vec<_> = (0..rows_of_one).map(|step| Timestamp(step * 15_000)).collect();
@@ -262,9 +377,10 @@ mod tests {
 
     #[test]
     fn no_samples_are_a_file_too_and_too_many_labels_are_none() {
-        let (found, groups) = rows(SamplesFile::new(&BTreeSet::new()).and_then(SamplesFile::finish).expect("a file"));
+        let (found, groups) =
+            rows(SamplesFile::new(&BTreeSet::new(), false).and_then(SamplesFile::finish).expect("a file"));
         assert_eq!((found.len(), groups), (0, 0));
         let many = (0..=MAX_LABEL_COLUMNS).map(|number| format!("l{number}")).collect();
-        assert!(matches!(SamplesFile::new(&many), Err(SamplesFileError::TooManyLabels(_))));
+        assert!(matches!(SamplesFile::new(&many, false), Err(SamplesFileError::TooManyLabels(_))));
     }
 }
