@@ -1,7 +1,7 @@
 //! A body of any format as rows over columns, ready to be committed: each series by its key, and those that were never met with
 //! what they are.
 
-use super::series::KnownSeries;
+use super::known::KnownSeries;
 use tandem_domain::{
     Timestamp,
     exemplar::Exemplar,

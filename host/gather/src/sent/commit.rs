@@ -1,12 +1,13 @@
 //! A body into the store, in one change: its newcomers, its samples, and that its targets send.
 
 use super::{
-    SentReceiver,
+    SentError, SentReceiver,
     body::{Body, Kept, Newcomer},
-    series::Settled,
+    known::Sender,
+    series::{self, Settled},
 };
 use crate::{declared, intake, limits::reason_of};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 use tandem_domain::{
     Timestamp,
     metadata::MetricMetadata,
@@ -24,7 +25,7 @@ pub(super) struct Met {
     pub key: SeriesKey,
     /// Its number, or why it is refused; neither where it has exemplars only and is not registered.
     pub id: Result<SeriesId, Option<SeriesRefusal>>,
-    pub sender: u32,
+    pub sender: Arc<Sender>,
 }
 
 /// Items lost for each reason why a series was refused.
@@ -80,7 +81,7 @@ struct Writing {
     declared: Vec<MetricMetadata>,
     newcomers: Vec<Newcomer>,
     /// Their targets.
-    numbers: Vec<u32>,
+    senders: Vec<Arc<Sender>>,
     settled: Settled,
 }
 
@@ -102,7 +103,7 @@ impl Writing {
         }
         declared::keep(tx, &self.declared)?;
         let mut met = Vec::with_capacity(self.newcomers.len());
-        for (newcomer, sender) in self.newcomers.iter().zip(self.numbers) {
+        for (newcomer, sender) in self.newcomers.iter().zip(self.senders) {
             let Newcomer { key, target, series, registers, .. } = newcomer;
             let id = if *registers {
                 tx.admit_series(target, series)?.map_err(Some)
@@ -143,27 +144,37 @@ impl Writing {
 
 impl SentReceiver {
     /// Commits a body: its newcomers, its samples, and that its targets send. Answers how much was kept.
+    ///
+    /// # Errors
+    /// When the store cannot be written, or what was known of a series was forgotten while the body was read.
     pub(super) async fn commit(
         &self,
         door: Door,
         mut body: Body,
         rejections: &mut Rejections,
-    ) -> Result<Kept, WriteError> {
+    ) -> Result<Kept, SentError> {
         let now = self.clock.now();
         body.newcomers.iter_mut().for_each(|newcomer| self.known.typed(newcomer));
-        let numbers = self.known.numbered(&body.newcomers);
-        let mut settled = self.known.settle(&mut body, now, rejections);
-        let sending = body.newcomers.iter().zip(&numbers).filter(|(newcomer, _)| newcomer.registers);
-        settled.senders.extend(sending.map(|(_, number)| *number));
+        let senders = self.known.senders_of(&body.newcomers);
+        let mut settled = series::settle(&self.known, &mut body, now, rejections);
+        if settled.forgotten > 0 {
+            return Err(SentError::Busy(format!(
+                "{} samples are of series that were forgotten while the body was read, since very many new ones came; send it again",
+                settled.forgotten
+            )));
+        }
+        let sending = body.newcomers.iter().zip(&senders).filter(|(newcomer, _)| newcomer.registers);
+        settled.senders.extend(sending.map(|(_, sender)| sender.clone()));
         let (kept, untimely) = (settled.kept(), settled.untimely_exemplars);
         if kept == Kept::default() && untimely == 0 && body.newcomers.is_empty() && body.metadata.is_empty() {
             return Ok(kept);
         }
-        let tell = self.known.to_tell(&settled.senders, now);
+        // A sender that stands there twice is told once.
+        let tell = settled.senders.iter().filter_map(|sender| sender.to_tell(now)).collect();
         let (declared, newcomers) = (body.metadata.clone(), body.newcomers);
-        let writing = Writing { door, now, tell, declared, newcomers, numbers, settled };
+        let writing = Writing { door, now, tell, declared, newcomers, senders, settled };
         let Written { met, refused, appended, exemplars } = self.store.write(move |tx| writing.write(tx)).await?;
-        self.known.remember(met);
+        self.known.remember(met.into_iter().filter_map(|met| Some((met.key, met.id.ok()?, met.sender))));
         self.metadata.remember(body.metadata, now);
         self.metrics.exemplars.note(&exemplars, untimely);
         let kept = refused.told(kept, rejections);

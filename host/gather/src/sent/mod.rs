@@ -5,6 +5,7 @@
 mod body;
 mod commit;
 mod influx;
+mod known;
 mod logs;
 mod opening;
 mod otlp;
@@ -20,10 +21,10 @@ pub use remote_write::RemoteWritten;
 pub use tally::SentMetrics;
 
 use crate::declared::KnownMetadata;
+use known::KnownSeries;
 use logs::LogKeeper;
 use opening::Opening;
 use parking_lot::Mutex;
-use series::KnownSeries;
 use std::{sync::Arc, time::Duration};
 use tandem_domain::time::Clock;
 use tandem_store::{Store, WriteError};

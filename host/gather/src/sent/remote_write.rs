@@ -46,7 +46,7 @@ impl SentReceiver {
     }
 
     /// Decodes an opened body.
-    fn read(&self, protocol: Protocol, opened: &[u8]) -> Result<(Body, Rejections), SentError> {
+    pub(super) fn read(&self, protocol: Protocol, opened: &[u8]) -> Result<(Body, Rejections), SentError> {
         let mut decoded = remote_write::decode(protocol, opened, self.seed, &self.limits)?;
         for metadata in &decoded.metadata {
             self.known.declare(metadata.family, metadata.metric_type, metadata.unit);

@@ -167,6 +167,45 @@ async fn series_beyond_a_limit_are_refused_by_name_and_the_rest_of_the_body_is_k
     assert_eq!(scene.receiver.metrics.rejected().get("too_many_series"), Some(&3));
 }
 
+/// A body that is read, and not committed yet.
+async fn under_way(scene: &Scene, series: &[OutgoingSeries<'_>]) -> (body::Body, Rejections) {
+    let posted = encode(Protocol::V1, series).expect("it can be written");
+    let opened = scene.receiver.open_snappy(&posted).await.expect("opened");
+    scene.receiver.read(Protocol::V1, &opened).expect("read")
+}
+
+const LOAD: [(&str, &str); 3] = [("__name__", "load"), ("instance", "a:1"), ("job", "node")];
+
+#[tokio::test]
+async fn a_late_declaration_loses_no_sample_of_a_body_under_way() {
+    let scene = scene(NOW);
+    write(&scene, Protocol::V1, &[outgoing(&LOAD, &[Timestamp(NOW - 15_000)], &[1.0])]).await;
+    let (body, mut rejections) = under_way(&scene, &[outgoing(&LOAD, &[Timestamp(NOW)], &[2.0])]).await;
+    scene.receiver.known.declare("load", MetricType::Gauge, "");
+    let kept = scene.receiver.commit(Door::RemoteWrite, body, &mut rejections).await.expect("kept");
+    assert_eq!((kept.samples, scene.points("load").value), (1, vec![1.0, 2.0]));
+    write(&scene, Protocol::V1, &[outgoing(&LOAD, &[Timestamp(NOW + 15_000)], &[3.0])]).await;
+    assert_eq!(scene.series()[0].description.metric_type, MetricType::Gauge, "and it is described anew");
+    assert_eq!(scene.points("load").value, [1.0, 2.0, 3.0]);
+}
+
+#[tokio::test]
+async fn a_series_that_is_forgotten_while_its_body_is_read_is_asked_for_again() {
+    let mut scene = scene(NOW);
+    scene.receiver.known = KnownSeries::of(2);
+    write(&scene, Protocol::V1, &[outgoing(&LOAD, &[Timestamp(NOW - 15_000)], &[1.0])]).await;
+    let (body, mut rejections) = under_way(&scene, &[outgoing(&LOAD, &[Timestamp(NOW)], &[2.0])]).await;
+    for instance in ["b:1", "c:1", "d:1", "e:1"] {
+        let other = [("__name__", "load"), ("instance", instance), ("job", "node")];
+        write(&scene, Protocol::V1, &[outgoing(&other, &[Timestamp(NOW)], &[0.0])]).await;
+    }
+    let refused = scene.receiver.commit(Door::RemoteWrite, body, &mut rejections).await;
+    assert!(matches!(refused, Err(SentError::Busy(_))), "{refused:?}");
+    write(&scene, Protocol::V1, &[outgoing(&LOAD, &[Timestamp(NOW)], &[2.0])]).await;
+    assert_eq!(scene.points("load").value, [1.0, 2.0], "sent again it is the series that it was");
+    assert_eq!(scene.series().len(), 5);
+}
+
 fn native(counts: &[f64]) -> NativeHistogram {
     let positive = Buckets { spans: vec![Span { offset: 1, length: counts.len() as u32 }], counts: counts.to_vec() };
     let count = counts.iter().sum();
