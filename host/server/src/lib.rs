@@ -1,5 +1,8 @@
 //! The `tandem` server: configuration, wiring, command line. Everything else lies in the rooms.
 
+// They panic when nobody reads any more; what is said goes through `cli::say`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod bundled;
 pub mod cli;
 mod clock;

@@ -63,7 +63,7 @@ impl Backtest {
             let answers =
                 observe(opened.watch, group, relative, &rows).await.with_context(|| format!("{}", path.display()))?;
             write(&self.out.join(relative), &rows, &answers)?;
-            eprintln!("{} of {}: {}", index + 1, self.files.len(), relative.display());
+            note!("{} of {}: {}", index + 1, self.files.len(), relative.display());
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -17,7 +17,7 @@ impl Check {
         let config = self.config.load()?;
         let groups = crate::rules::load_all(&config.rules).map_err(StartError::Rules)?;
         let rules: usize = groups.iter().map(|group| group.rules.len()).sum();
-        println!(
+        say!(
             "The configuration is fine: listens on {}, keeps data in {}, scrapes {} jobs, collects {}, evaluates {rules} rules.",
             config.listen,
             config.data.display(),
@@ -28,8 +28,8 @@ impl Check {
             )),
         );
         if let Some(path) = config.prometheus_config.filter(|_| !config.left_out.is_empty()) {
-            println!("Of {} this is not taken over:", path.display());
-            config.left_out.iter().for_each(|what| println!("  {what}"));
+            say!("Of {} this is not taken over:", path.display());
+            config.left_out.iter().for_each(|what| say!("  {what}"));
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -18,10 +18,10 @@ struct Findings(bool);
 impl Findings {
     fn note(&mut self, what: &str, outcome: Result<String, String>) {
         match outcome {
-            Ok(text) => println!("ok    {what}: {text}"),
+            Ok(text) => say!("ok    {what}: {text}"),
             Err(text) => {
                 self.0 = true;
-                println!("FAIL  {what}: {text}");
+                say!("FAIL  {what}: {text}");
             }
         }
     }

@@ -128,16 +128,16 @@ fn line(name: &str, method: &str, outcome: Result<Option<Drift>, tandem_domain::
 
 fn print(answer: Answer, json: bool) -> anyhow::Result<ExitCode> {
     if json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
+        say!("{}", serde_json::to_string_pretty(&answer)?);
         return Ok(ExitCode::SUCCESS);
     }
     for line in &answer.columns {
         match (&line.failure, line.value) {
-            (Some(failure), _) => println!("{:<28} {:<18} could not be measured: {failure}", line.name, line.method),
+            (Some(failure), _) => say!("{:<28} {:<18} could not be measured: {failure}", line.name, line.method),
             (None, value) => {
                 let p_value = line.p_value.map(|p| format!(" p {p:.4}")).unwrap_or_default();
                 let verdict = if line.drifted { "drifted" } else { "stable" };
-                println!("{:<28} {:<18} {:.4}{p_value}  {verdict}", line.name, line.method, value.unwrap_or(f64::NAN));
+                say!("{:<28} {:<18} {:.4}{p_value}  {verdict}", line.name, line.method, value.unwrap_or(f64::NAN));
             }
         }
     }

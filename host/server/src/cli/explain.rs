@@ -95,7 +95,7 @@ impl Explain {
         };
         let told = asking.get(&format!("explanations/{number}?again=true")).await?;
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&told)?);
+            say!("{}", serde_json::to_string_pretty(&told)?);
         } else {
             print(&told, sentence.as_deref());
         }
@@ -123,42 +123,34 @@ fn figure(value: &Value) -> String {
 
 fn print(told: &Value, sentence: Option<&str>) {
     let plugin = &told["plugin"];
-    println!("explanation {} of {}, asked {}", told["id"], text(&told["service"]), text(&told["asked_at"]));
+    say!("explanation {} of {}, asked {}", told["id"], text(&told["service"]), text(&told["asked_at"]));
     if let Some(sentence) = sentence {
-        println!("\nWhat is said\n  {sentence}");
+        say!("\nWhat is said\n  {sentence}");
     }
-    println!("\nWhy it was asked (onset {})", text(&told["onset"]));
+    say!("\nWhy it was asked (onset {})", text(&told["onset"]));
     for trigger in list(&told["triggers"]) {
-        println!("  {} {} since {}", text(&trigger["kind"]), text(&trigger["which"]), text(&trigger["since"]));
+        say!("  {} {} since {}", text(&trigger["kind"]), text(&trigger["which"]), text(&trigger["since"]));
     }
     let case = &told["case"];
-    println!(
+    say!(
         "\nWhat was asked\n  {} suspects, {} dependencies, {} signals, {} values",
-        case["suspects"], case["dependencies"], case["signals"], case["values"]
+        case["suspects"],
+        case["dependencies"],
+        case["signals"],
+        case["values"]
     );
     for known in list(&told["known"]) {
-        println!(
-            "  {} {} {}: {}",
-            text(&known["at"]),
-            text(&known["what"]),
-            text(&known["entity"]),
-            text(&known["text"])
-        );
+        say!("  {} {} {}: {}", text(&known["at"]), text(&known["what"]), text(&known["entity"]), text(&known["text"]));
     }
-    println!(
-        "\nWho answered\n  {} {} ({})",
-        text(&plugin["name"]),
-        text(&plugin["version"]),
-        digest(&plugin["digest"])
-    );
-    println!("\nThe answer");
+    say!("\nWho answered\n  {} {} ({})", text(&plugin["name"]), text(&plugin["version"]), digest(&plugin["digest"]));
+    say!("\nThe answer");
     if let Some(failure) = told["failure"].as_str() {
-        println!("  none: {failure}");
+        say!("  none: {failure}");
     }
     for candidate in list(&told["candidates"]) {
         print_candidate(candidate, told);
     }
-    println!(
+    say!(
         "  confidence {:.2}: {}",
         told["confidence"].as_f64().unwrap_or(0.0),
         match told["confident"] == true {
@@ -167,12 +159,12 @@ fn print(told: &Value, sentence: Option<&str>) {
         }
     );
     let again = &told["again"];
-    println!("\nAsked again");
+    say!("\nAsked again");
     match (again["failure"].as_str(), again["same_plugin"] == true, again["same_answer"] == true) {
-        (Some(failure), ..) => println!("  it failed: {failure}"),
-        (None, true, true) => println!("  the same plugin gives the same answer, to the last digit"),
-        (None, true, false) => println!("  the same plugin gives ANOTHER answer; that is a fault of it"),
-        (None, false, same) => println!(
+        (Some(failure), ..) => say!("  it failed: {failure}"),
+        (None, true, true) => say!("  the same plugin gives the same answer, to the last digit"),
+        (None, true, false) => say!("  the same plugin gives ANOTHER answer; that is a fault of it"),
+        (None, false, same) => say!(
             "  another build of the plugin ({}) gives {} answer",
             digest(&again["plugin_digest"]),
             if same { "the same" } else { "another" }
@@ -182,19 +174,19 @@ fn print(told: &Value, sentence: Option<&str>) {
 
 fn print_candidate(candidate: &Value, told: &Value) {
     let path: Vec<&str> = list(&candidate["path"]).map(text).collect();
-    println!(
+    say!(
         "  {:.2} {} ({})",
         candidate["score"].as_f64().unwrap_or(0.0),
         text(&candidate["name"]),
         text(&candidate["kind"])
     );
-    println!("       {}", text(&candidate["sentence"]));
+    say!("       {}", text(&candidate["sentence"]));
     if path.len() > 1 {
-        println!("       path {}", path.join(" → "));
+        say!("       path {}", path.join(" → "));
     }
     let of = |signal: &&Value| signal["entity"] == candidate["entity"];
     for signal in list(&told["signals"]).filter(of).take(SHOWN_SIGNALS) {
-        println!(
+        say!(
             "       {} went {} by {:.1} spreads: {} before, {} after",
             text(&signal["name"]),
             text(&signal["direction"]),
@@ -204,7 +196,7 @@ fn print_candidate(candidate: &Value, told: &Value) {
         );
         for origin in list(&signal["origins"]) {
             let (job, instance) = (text(&origin["job"]), text(&origin["instance"]));
-            println!(
+            say!(
                 "         from series {} {} of {job} {instance}, understood by {} ({})",
                 origin["series"],
                 text(&origin["metric"]),

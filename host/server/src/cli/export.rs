@@ -90,9 +90,9 @@ impl ExportCommand {
         if self.json {
             let answer = serde_json::json!({"samples": written.samples, "series": series, "bytes": written.bytes,
                 "files": written.files});
-            println!("{answer}");
+            say!("{answer}");
         } else {
-            println!(
+            say!(
                 "{} samples of {series} series in {} files of {} bytes together, as {}",
                 written.samples,
                 written.files.len(),
@@ -154,7 +154,7 @@ fn by_day(
         let mut export = chosen.export(start.max(Timestamp(day)), last)?;
         let path = folder.join(format!("date={date}")).join("samples.parquet");
         write_file(&mut export, &path, false, written)?;
-        eprintln!("{date}: {} samples", export.samples());
+        note!("{date}: {} samples", export.samples());
         day += DAY_MILLIS;
     }
     Ok(())

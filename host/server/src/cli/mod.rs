@@ -1,5 +1,8 @@
 //! The command line: `serve`, `check`, `doctor`, `plugin`, `rules`, `backtest`, `rca`, `drift`, `explain`, `export`, `demo`. Exit codes: 0 done,
-//! 1 failed, 2 used wrongly.
+//! 1 failed, 2 used wrongly, 141 nobody reads the output any more.
+
+#[macro_use]
+mod say;
 
 mod backtest;
 mod case_file;
@@ -80,7 +83,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("tandem: {error:#}");
+            note!("tandem: {error:#}");
             ExitCode::FAILURE
         }
     }

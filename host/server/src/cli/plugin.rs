@@ -67,18 +67,18 @@ async fn list(data: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
     for plugin in &plugins {
         if let Err(error) = offline::load(&runtime, plugin, serde_json::Value::Null).await {
             failed = true;
-            eprintln!("{plugin}: {error:#}");
+            note!("{plugin}: {error:#}");
         }
     }
     let statuses = tandem_domain::ports::PluginCatalogue::statuses(&runtime);
     if json {
-        println!("{}", serde_json::to_string_pretty(&statuses)?);
+        say!("{}", serde_json::to_string_pretty(&statuses)?);
     } else {
         for status in &statuses {
             let description = status.description.as_ref();
             let kind = status.kind.map_or("?", |kind| kind.as_str());
             let (version, summary) = description.map_or(("", ""), |d| (d.version.as_str(), d.summary.as_str()));
-            println!("{:<24} {kind:<18} {version:<8} {}  {summary}", status.name, word(&status.state));
+            say!("{:<24} {kind:<18} {version:<8} {}  {summary}", status.name, word(&status.state));
         }
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -94,7 +94,7 @@ async fn inspect(plugin: &str, json: bool) -> anyhow::Result<ExitCode> {
     let stem = Path::new(plugin).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let status = offline::status(&runtime, loaded.as_deref().unwrap_or(&stem));
     match (&status, json) {
-        (Some(status), true) => println!("{}", serde_json::to_string_pretty(status)?),
+        (Some(status), true) => say!("{}", serde_json::to_string_pretty(status)?),
         (Some(status), false) => print(status),
         (None, _) => {}
     }
@@ -105,22 +105,22 @@ async fn inspect(plugin: &str, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn print(status: &PluginStatus) {
-    println!("name      {}", status.name);
-    println!("kind      {}", status.kind.map_or("unknown", |kind| kind.as_str()));
-    println!("digest    {}", status.digest);
+    say!("name      {}", status.name);
+    say!("kind      {}", status.kind.map_or("unknown", |kind| kind.as_str()));
+    say!("digest    {}", status.digest);
     if let Some(description) = &status.description {
-        println!("version   {}", description.version);
-        println!("summary   {}", description.summary);
+        say!("version   {}", description.version);
+        say!("summary   {}", description.summary);
         for capability in &description.capabilities {
-            println!("asks for  {} {}: {}", capability.name, capability.value, capability.reason);
+            say!("asks for  {} {}: {}", capability.name, capability.value, capability.reason);
         }
         if description.capabilities.is_empty() {
-            println!("asks for  nothing");
+            say!("asks for  nothing");
         }
     }
-    println!("imports   {}", if status.imports.is_empty() { "nothing".into() } else { status.imports.join(", ") });
+    say!("imports   {}", if status.imports.is_empty() { "nothing".into() } else { status.imports.join(", ") });
     if let Some(error) = &status.last_error {
-        println!("error     {error}");
+        say!("error     {error}");
     }
 }
 

@@ -93,11 +93,11 @@ impl Rca {
         let version = status.and_then(|status| status.description).map_or(String::new(), |d| d.version);
         let answer = answer(&case, &ranking, format!("{plugin} {version}"));
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&answer)?);
+            say!("{}", serde_json::to_string_pretty(&answer)?);
         } else {
             print(&answer);
         }
-        eprintln!("ranked by {} in {millis:.1} ms", answer.plugin);
+        note!("ranked by {} in {millis:.1} ms", answer.plugin);
         Ok(ExitCode::SUCCESS)
     }
 
@@ -162,24 +162,24 @@ fn answer<'a>(case: &'a Case, ranking: &'a Ranking, plugin: String) -> Answer<'a
 
 fn print(answer: &Answer<'_>) {
     if let Some(onset) = &answer.onset {
-        println!("onset       {onset}");
+        say!("onset       {onset}");
     }
-    println!("confidence  {:.2}{}", answer.confidence, if answer.confident { "" } else { ", not confident" });
+    say!("confidence  {:.2}{}", answer.confidence, if answer.confident { "" } else { ", not confident" });
     if !answer.doubt.is_empty() {
-        println!("doubt       {}", answer.doubt);
+        say!("doubt       {}", answer.doubt);
     }
     if answer.causes.is_empty() {
         return;
     }
     let wide = answer.causes.iter().map(|cause| cause.entity.chars().count()).max().unwrap_or(0).max("entity".len());
-    println!("\n   {:<wide$}  score  signals", "entity");
+    say!("\n   {:<wide$}  score  signals", "entity");
     for (place, cause) in answer.causes.iter().enumerate() {
         let signals = cause.signals.iter().take(3).map(|signal| {
             let sign = if signal.direction == Direction::Up { '+' } else { '-' };
             format!("{} {sign}{:.1}", signal.signal, signal.score)
         });
         let signals = signals.collect::<Vec<_>>().join(", ");
-        println!("{:>2} {:<wide$}  {:.3}  {signals}", place + 1, cause.entity, cause.score);
+        say!("{:>2} {:<wide$}  {:.3}  {signals}", place + 1, cause.entity, cause.score);
     }
-    println!("\n{}", answer.causes[0].sentence);
+    say!("\n{}", answer.causes[0].sentence);
 }

@@ -34,14 +34,14 @@ impl Rules {
                 Ok(groups) => {
                     let rules: usize = groups.iter().map(|group| group.rules.len()).sum();
                     if !json {
-                        println!("{file}: {} groups, {rules} rules", groups.len());
+                        say!("{file}: {} groups, {rules} rules", groups.len());
                     }
                     told.push(serde_json::json!({"file": file, "groups": groups.len(), "rules": rules}));
                 }
                 Err(bad) => {
                     failed = true;
                     if !json {
-                        eprintln!("{bad}");
+                        note!("{bad}");
                     }
                     let problem = |problem: &tandem_domain::rule::RuleProblem| serde_json::json!({"line": problem.line, "group": problem.group, "rule": problem.rule, "problem": problem.problem});
                     let problems: Vec<_> = bad.problems.iter().map(problem).collect();
@@ -50,7 +50,7 @@ impl Rules {
             }
         }
         if json {
-            println!("{}", serde_json::json!({"files": told}));
+            say!("{}", serde_json::json!({"files": told}));
         }
         Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }

@@ -1,6 +1,6 @@
 //! `tandem serve`.
 
-use super::ConfigPath;
+use super::{ConfigPath, say};
 use crate::{Server, ServerOptions, descriptors};
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Instant};
 use tandem_domain::{plugin::PluginState, ports::PluginCatalogue};
@@ -29,7 +29,9 @@ impl Serve {
         config.check_listen()?;
         let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
             .map_err(|error| anyhow::anyhow!("log = {:?} is not understood: {error}", config.log))?;
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        // An event that nobody can read is lost; telling of that would be one more, and a panic.
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        log.log_internal_errors(false).init();
         descriptors::raise();
         // Signals are caught from here on, so that one that comes while starting stops cleanly too.
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -37,12 +39,12 @@ impl Serve {
         let server = Server::start(ServerOptions::new(config)).await?;
         let statuses = server.runtime().statuses();
         let live = statuses.iter().filter(|status| status.state == PluginState::Live).count();
-        println!(
+        say::of_server(format_args!(
             "Tandem is ready on http://{}/ with {live} of {} plugins, after {} ms.",
             server.address(),
             statuses.len(),
             began.elapsed().as_millis()
-        );
+        ));
         loop {
             tokio::select! {
                 _ = interrupt.recv() => break,
@@ -51,7 +53,7 @@ impl Serve {
                 Some(()) = hangup.recv() => drop(server.reload_rules()),
             }
         }
-        println!("Stopping.");
+        say::of_server(format_args!("Stopping."));
         server.stop().await;
         Ok(ExitCode::SUCCESS)
     }

@@ -26,7 +26,7 @@ impl Table {
         let table = parquet::read(bytes.into())
             .with_context(|| format!("{} is no Parquet file that can be read", path.display()))?;
         for name in &table.nested {
-            eprintln!("{}: column {name} holds more than one value a row and is left out", path.display());
+            note!("{}: column {name} holds more than one value a row and is left out", path.display());
         }
         let order = table.columns.iter().map(|(name, _)| name.clone()).collect();
         Ok(Self { columns: table.columns.into_iter().collect(), order })

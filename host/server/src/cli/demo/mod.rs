@@ -69,8 +69,8 @@ impl Demo {
             known.dedup();
             bail!("--scrape {unknown}: the story has no such job; it has {}", known.join(", "));
         }
-        println!("{}: {} (seed {})", play.name(), play.title(), self.seed);
-        println!(
+        say!("{}: {} (seed {})", play.name(), play.title(), self.seed);
+        say!(
             "{} series of {} targets every {} s, {} steps",
             play.series().len(),
             play.targets().len(),
@@ -79,7 +79,7 @@ impl Demo {
         );
         let loopback = loopback::Loopback::start().await.context("nothing can be shown on loopback")?;
         for line in loopback::config_lines(&play, &self.scrape, loopback.address()) {
-            println!("{line}");
+            say!("{line}");
         }
         let player = Player::new(&play, &self.server, self.scrape.clone(), loopback)?;
         self.play(play, player).await
@@ -110,16 +110,16 @@ impl Demo {
             }
             if told_at.elapsed() >= TELL_EVERY {
                 told_at = Instant::now();
-                println!("{:>6.1} min  {}", minutes(&play, number), player.told());
+                say!("{:>6.1} min  {}", minutes(&play, number), player.told());
             }
         }
-        println!("The story is over. {}", player.told());
+        say!("The story is over. {}", player.told());
         Ok(ExitCode::SUCCESS)
     }
 }
 
 fn stopped(player: &Player) -> anyhow::Result<ExitCode> {
-    println!("Stopped. {}", player.told());
+    say!("Stopped. {}", player.told());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -130,7 +130,7 @@ fn minutes(play: &Play, number: u64) -> f64 {
 /// What begins and ends is told to who plays the story, and to no server.
 fn announce(play: &Play, shown: &Shown, number: u64) {
     for told in &shown.told {
-        println!("{:>6.1} min  · {told}", minutes(play, number));
+        say!("{:>6.1} min  · {told}", minutes(play, number));
     }
 }
 
@@ -145,8 +145,8 @@ fn began(now: Timestamp, lasts: i64, speed: f64) -> Timestamp {
 
 fn list(library: &Library) -> anyhow::Result<ExitCode> {
     for about in library.list()? {
-        println!("{}  {}", about.name, about.title);
-        about.about.lines().for_each(|line| println!("    {line}"));
+        say!("{}  {}", about.name, about.title);
+        about.about.lines().for_each(|line| say!("    {line}"));
     }
     Ok(ExitCode::SUCCESS)
 }

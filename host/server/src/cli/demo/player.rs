@@ -148,7 +148,7 @@ impl Player {
         let told: String = told.chars().take(SHOWN_REFUSAL).collect();
         self.account.refused += 1;
         if self.account.last_refusal != told {
-            eprintln!("refused: {told}");
+            note!("refused: {told}");
             self.account.last_refusal = told;
         }
     }
