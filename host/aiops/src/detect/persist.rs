@@ -208,6 +208,8 @@ impl Driver {
             records.push((record, has_state));
         }
         open.anything_new = false;
+        // In the order of their keys: of 90,000 states each commit rewrites its own pages then, and not nearly all of them.
+        records.sort_unstable_by(|(one, _), (other, _)| one.group.cmp(&other.group));
         let saved = records.len() as u64;
         let mut records = records.into_iter().peekable();
         while records.peek().is_some() {
