@@ -4,6 +4,7 @@
 use crate::{
     load::{Bodies, LoadArguments, Plan, STEP_MILLIS, metrics, send},
     peers::{Kind, OnDisk, Peer, own_cpu_seconds},
+    tables,
     timing::median,
 };
 use std::{path::Path, sync::Arc};
@@ -22,6 +23,9 @@ pub struct Ingest {
     /// Stops the run of each server after its last acknowledgement: no flush, no count. For a profiler.
     #[arg(long)]
     only_send: bool,
+    /// Tells what the tables of Tandem's file take.
+    #[arg(long)]
+    tables: bool,
     /// Leaves the servers' folders where they are, for a look into them.
     #[arg(long)]
     pub keep: bool,
@@ -40,6 +44,9 @@ impl Ingest {
                 let folder = folder.join(format!("{kind:?}-{round}"));
                 let one = measure(*kind, &folder, &plan, &bodies, self.only_send).await;
                 one.tell(*kind);
+                if self.tables && !self.only_send && matches!(kind, Kind::Tandem | Kind::TandemBare) {
+                    tables::print(&folder.join("data/tandem.redb"), one.samples);
+                }
                 rounds.push(one);
                 if self.keep {
                     println!("  {} left its folder at {}", kind.name(), folder.display());

@@ -13,6 +13,7 @@ mod queries;
 mod scraping;
 mod server;
 mod stories;
+mod tables;
 mod timing;
 
 use clap::{Parser, Subcommand};
