@@ -106,7 +106,7 @@ impl Chain {
         let detect = DetectRoom::new(store.clone(), ports.detectors, rooms.detect);
         let rule = RuleRoom::new(store.clone(), rules, &console_url, rule_feed).within(queries);
         let objective = ObjectiveRoom::new(store.clone(), rooms.objective, &services);
-        let alert = AlertRoom::new(store.clone());
+        let alert = AlertRoom::new(store.clone(), rooms.alert);
         let correlate = CorrelateRoom::new(store.clone(), ports.correlators, rooms.correlate);
         let told = Arc::new(NotifyMetrics::default());
         let receiver = |(name, config): (String, ReceiverConfig)| {

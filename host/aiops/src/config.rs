@@ -1,7 +1,8 @@
 //! The `[aiops]` table: each room's own settings under its name.
 
 use crate::{
-    correlate::CorrelateConfig, detect::DetectConfig, map::MapConfig, objective::ObjectiveConfig, retain::RetainConfig,
+    alert::AlertConfig, correlate::CorrelateConfig, detect::DetectConfig, map::MapConfig, objective::ObjectiveConfig,
+    retain::RetainConfig,
 };
 use serde::Deserialize;
 
@@ -15,6 +16,8 @@ pub struct AiopsConfig {
     pub detect: DetectConfig,
     /// What is expected of services of which nothing is said, and when that is missed.
     pub objective: ObjectiveConfig,
+    /// When it is told that somebody is away.
+    pub alert: AlertConfig,
     /// When incidents resolve and come back.
     pub correlate: CorrelateConfig,
     /// How long events and changes are kept.
@@ -30,6 +33,7 @@ impl AiopsConfig {
         self.map.validate().map_err(|problem| format!("map: {problem}"))?;
         self.detect.validate().map_err(|problem| format!("detect: {problem}"))?;
         self.objective.validate().map_err(|problem| format!("objective: {problem}"))?;
+        self.alert.validate().map_err(|problem| format!("alert: {problem}"))?;
         self.correlate.validate().map_err(|problem| format!("correlate: {problem}"))?;
         self.retain.validate().map_err(|problem| format!("retain: {problem}"))
     }

@@ -72,6 +72,30 @@ impl Record for Alert {
     }
 }
 
+/// That an alert fires and nobody is told of it, and why: it stands as information until it is over, or until it is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldAlert {
+    /// The alert.
+    pub fingerprint: Fingerprint,
+    /// Since when it is so.
+    pub since: Timestamp,
+    /// When it is told at the latest.
+    pub until: Timestamp,
+    /// How bad it is when it is told.
+    pub severity: Severity,
+    /// In one sentence.
+    pub why: String,
+}
+
+impl Record for HeldAlert {
+    const TABLE: &'static str = "held_alerts";
+    const VERSION: u16 = 1;
+    type Key = String;
+    fn key(&self) -> String {
+        self.fingerprint.0.clone()
+    }
+}
+
 /// Every change of an alert, in order; what the correlate room reads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AlertChange {

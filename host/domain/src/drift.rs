@@ -128,6 +128,53 @@ pub struct DriftReport {
     pub state: DriftState,
     /// Column by column, metric by metric.
     pub columns: Vec<ColumnDrift>,
+    /// The version whose last predictions are the reference; none where it is the version's own first ones.
+    #[serde(default)]
+    pub reference_version: Option<String>,
+}
+
+/// The method of lines that say how many rows have no value for a column, beside how many had none in the reference. The
+/// host measures it itself, since metrics leave out what is missing.
+pub const MISSING_SHARE: &str = "missing-share";
+
+/// The columns of a report that are what the model said; all others are what it was given.
+pub const ANSWER_COLUMNS: [&str; 2] = ["prediction", "score"];
+
+/// Whether a column is what the model said. (A feature of such a name stands as `feature.…` in a report.)
+pub fn is_answer(column: &str) -> bool {
+    ANSWER_COLUMNS.contains(&column)
+}
+
+impl DriftReport {
+    /// Columns that moved, in the order of the report: those of which more than half of the metrics that could measure them
+    /// say so, and those whose values are missing where they were not ([`MISSING_SHARE`]).
+    pub fn moved(&self) -> Vec<&str> {
+        moved(&self.columns)
+    }
+}
+
+/// See [`DriftReport::moved`].
+pub fn moved(lines: &[ColumnDrift]) -> Vec<&str> {
+    let mut votes: Vec<(&str, usize, usize, bool)> = Vec::new();
+    for line in lines {
+        let (Some(name), Ok(drift)) = (line.column.as_deref(), &line.outcome) else { continue };
+        let place = votes.iter().position(|(known, ..)| *known == name).unwrap_or_else(|| {
+            votes.push((name, 0, 0, false));
+            votes.len() - 1
+        });
+        let vote = &mut votes[place];
+        if drift.method.id == MISSING_SHARE {
+            vote.3 |= drift.drifted;
+        } else {
+            vote.1 += usize::from(drift.drifted);
+            vote.2 += 1;
+        }
+    }
+    votes
+        .into_iter()
+        .filter(|(_, drifted, all, missing)| *missing || drifted * 2 > *all)
+        .map(|(name, ..)| name)
+        .collect()
 }
 
 /// How long a report speaks for its service, in milliseconds: a day, so that a service with a daily rhythm keeps its answer

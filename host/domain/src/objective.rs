@@ -1,6 +1,6 @@
 //! What a service promises to those who use it, and how it keeps that: the symptoms that users feel.
 
-use crate::{Record, Severity, Timestamp};
+use crate::{Record, Severity, Timestamp, entity::EntityId};
 use serde::{Deserialize, Serialize};
 
 /// What is counted as good.
@@ -112,6 +112,27 @@ pub struct ObjectiveStanding {
     pub counted: Vec<Counted>,
     /// In one sentence.
     pub sentence: String,
+    /// Replicas through which users feel it; empty when it is all of them, or nobody knows whose it is.
+    #[serde(default)]
+    pub of: Vec<EntityId>,
+    /// Where it is held against what was usual, and not only against what the operator promised.
+    #[serde(default)]
+    pub learned: Option<Learned>,
+}
+
+/// What was usual of a service, and what is now.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Learned {
+    /// What was usual: seconds of a request, or a share of failures or of labels that agreed, 0 to 1.
+    pub usual: f64,
+    /// What it is now, in the same unit: of the worst replica where some are named.
+    pub now: f64,
+    /// Share of requests (or of labelled predictions) that are concerned, 0 to 1.
+    pub share: f64,
+    /// The model's version that is worse, `model@version`; only of quality.
+    pub version: Option<String>,
+    /// The version it was held against, where that is another.
+    pub against: Option<String>,
 }
 
 impl Record for ObjectiveStanding {

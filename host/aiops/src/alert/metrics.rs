@@ -11,6 +11,8 @@ pub struct AlertMetrics {
     pub told: Count,
     /// Changes of alerts written.
     pub changes: Count,
+    /// Alerts that fire and of which nobody is told.
+    pub held: Count,
 }
 
 impl AlertMetrics {
@@ -20,6 +22,7 @@ impl AlertMetrics {
             MetricSample::plain("tandem_alert_faults_total", "Fault changes read.", &self.faults),
             MetricSample::plain("tandem_alert_told_total", "Alerts that others told.", &self.told),
             MetricSample::plain("tandem_alert_changes_total", "Changes of alerts written.", &self.changes),
+            MetricSample::plain("tandem_alert_held", "Alerts that fire and of which nobody is told yet.", &self.held),
         ]
     }
 }

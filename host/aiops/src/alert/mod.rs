@@ -1,5 +1,7 @@
 //! The alert room: changes of faults, and what others tell, become alerts with an identity that outlives their changes of state.
 
+mod away;
+mod config;
 mod metrics;
 pub(crate) mod rules;
 mod tables;
@@ -7,6 +9,7 @@ mod tables;
 mod tests;
 pub mod told;
 
+pub use config::AlertConfig;
 pub use metrics::AlertMetrics;
 pub use rules::fingerprint;
 
@@ -15,13 +18,14 @@ use crate::{
     room::{Progress, Room, RoomError},
     signal::FaultChange,
 };
+use away::Absence;
 use std::sync::Arc;
 use tables::{AlertSources, SourceAlert};
 use tandem_domain::{
-    Timestamp,
-    alert::{Alert, AlertChange, AlertState, ToldAlert},
+    Severity, Timestamp,
+    alert::{Alert, AlertChange, AlertState, Fingerprint, HeldAlert, ToldAlert},
 };
-use tandem_store::{Store, WriteError, WriteTx};
+use tandem_store::{ReadError, ReadTx, Store, WriteError, WriteTx};
 
 /// The reader of fault changes.
 pub(crate) const CURSOR: &str = "alert/faults";
@@ -29,17 +33,22 @@ pub(crate) const CURSOR: &str = "alert/faults";
 pub(crate) const TOLD_CURSOR: &str = "alert/told";
 /// Changes taken in at once.
 const CHANGES_PER_PASS: usize = 1_000;
+/// Held alerts looked at: as many as exporters of a data centre that goes dark.
+const MAX_HELD: usize = 100_000;
+/// Held alerts are looked at again so often, in milliseconds: whether others still answer is known with each scrape.
+const LOOK_AGAIN_MILLIS: i64 = 15_000;
 
 /// The alert room.
 pub struct AlertRoom {
     store: Store,
+    config: AlertConfig,
     metrics: Arc<AlertMetrics>,
 }
 
 impl AlertRoom {
     /// A room over a store.
-    pub fn new(store: Store) -> Self {
-        Self { store, metrics: Arc::default() }
+    pub fn new(store: Store, config: AlertConfig) -> Self {
+        Self { store, config, metrics: Arc::default() }
     }
 
     /// Its counters.
@@ -48,8 +57,25 @@ impl AlertRoom {
     }
 }
 
+/// A change, and what is to be done about it where it says that somebody is away.
+struct Judged {
+    change: FaultChange,
+    absence: Option<Absence>,
+}
+
+impl Judged {
+    fn of(read: &ReadTx, change: FaultChange, now: Timestamp, config: &AlertConfig) -> Result<Self, ReadError> {
+        if !change.active || !away::is_away(&change.code) {
+            return Ok(Self { change, absence: None });
+        }
+        let services = away::services_of(read, &change.code, &change.entity, now)?;
+        let absence = Some(away::judge(change.at, now, &services, config));
+        Ok(Self { change, absence })
+    }
+}
+
 /// Applies one change; whether an alert changed.
-fn take(tx: &mut WriteTx<'_>, change: &FaultChange) -> Result<bool, WriteError> {
+fn take(tx: &mut WriteTx<'_>, Judged { change, absence }: &Judged) -> Result<bool, WriteError> {
     let entity = followed(tx, change.entity.clone())?;
     let source = change.source_key();
     let by_identity = rules::fingerprint(&change.code, &entity, &change.telling);
@@ -66,7 +92,16 @@ fn take(tx: &mut WriteTx<'_>, change: &FaultChange) -> Result<bool, WriteError> 
     let known_sources = tx.get::<AlertSources>(&fingerprint.0)?;
     let mut sources =
         known_sources.clone().unwrap_or(AlertSources { fingerprint: fingerprint.clone(), active: vec![] });
-    let next = rules::apply(alert, &mut sources, change, &entity);
+    let fires = alert.as_ref().is_some_and(is_firing);
+    let held = tx.get::<HeldAlert>(&fingerprint.0)?;
+    // One that fires and was told is not taken back.
+    let mild = match absence {
+        Some(Absence::Held(until, why)) if !fires || held.is_some() => Some((*until, why)),
+        _ => None,
+    };
+    let severity = if mild.is_some() { Severity::Info } else { change.severity };
+    let next = rules::apply(alert, &mut sources, &FaultChange { severity, ..change.clone() }, &entity);
+    hold(tx, &fingerprint, change, mild, held)?;
     if known_sources.as_ref() != Some(&sources) {
         tx.put(&sources)?;
         tx.put(&SourceAlert { source, fingerprint })?;
@@ -77,32 +112,75 @@ fn take(tx: &mut WriteTx<'_>, change: &FaultChange) -> Result<bool, WriteError> 
     Ok(true)
 }
 
+/// Notes that nobody is told of an alert, or that this is over.
+fn hold(
+    tx: &mut WriteTx<'_>,
+    fingerprint: &Fingerprint,
+    change: &FaultChange,
+    mild: Option<(Timestamp, &String)>,
+    held: Option<HeldAlert>,
+) -> Result<(), WriteError> {
+    match (mild, held) {
+        (Some((until, why)), held) => {
+            let since = held.as_ref().map_or(change.at, |held| held.since);
+            let severity = held.as_ref().map_or(change.severity, |held| held.severity.max(change.severity));
+            let until = held.as_ref().map_or(until, |held| held.until);
+            tx.put(&HeldAlert { fingerprint: fingerprint.clone(), since, until, severity, why: why.clone() })
+        }
+        (None, Some(held)) if change.active => tx.remove::<HeldAlert>(&held.fingerprint.0),
+        (None, _) => Ok(()),
+    }
+}
+
+/// Looks at a held alert again: it is over, goes on being held, or is told now. Whether the alert changed.
+fn look_again(tx: &mut WriteTx<'_>, held: &HeldAlert, absence: &Absence, now: Timestamp) -> Result<bool, WriteError> {
+    let key = &held.fingerprint.0;
+    let Some(alert) = tx.get::<Alert>(key)?.filter(is_firing) else {
+        tx.remove::<HeldAlert>(key)?;
+        return Ok(false);
+    };
+    match absence {
+        Absence::Held(_, why) if *why == held.why => Ok(false),
+        Absence::Held(_, why) => tx.put(&HeldAlert { why: why.clone(), ..held.clone() }).map(|()| false),
+        Absence::Tell => {
+            tx.remove::<HeldAlert>(key)?;
+            let alert = Alert { severity: held.severity, changed_at: now.max(alert.changed_at), ..alert };
+            tx.put(&alert)?;
+            tx.append(&AlertChange { alert })?;
+            Ok(true)
+        }
+    }
+}
+
 impl Room for AlertRoom {
     fn name(&self) -> &'static str {
         "alert"
     }
 
     async fn step(&mut self, now: Timestamp) -> Result<Progress, RoomError> {
-        let (faults, told, ended) = (self.faults().await?, self.told(now).await?, self.ended(now).await?);
-        Ok(faults.and(told).and(ended))
+        let (faults, told, ended) = (self.faults(now).await?, self.told(now).await?, self.ended(now).await?);
+        Ok(faults.and(told).and(ended).and(self.held(now).await?))
     }
 }
 
 impl AlertRoom {
     /// Takes fault changes in.
-    async fn faults(&mut self) -> Result<Progress, RoomError> {
-        let found = {
+    async fn faults(&mut self, now: Timestamp) -> Result<Progress, RoomError> {
+        let (found, through) = {
             let read = self.store.read()?;
-            read.log_after::<FaultChange>(read.cursor(CURSOR)?, CHANGES_PER_PASS)?
+            let found = read.log_after::<FaultChange>(read.cursor(CURSOR)?, CHANGES_PER_PASS)?;
+            let Some((through, _)) = found.last() else { return Ok(Progress::default()) };
+            let through = *through;
+            let judged = found.into_iter().map(|(_, change)| Judged::of(&read, change, now, &self.config));
+            (judged.collect::<Result<Vec<Judged>, ReadError>>()?, through)
         };
-        let Some((through, _)) = found.last() else { return Ok(Progress::default()) };
-        let (through, count) = (*through, found.len());
+        let count = found.len();
         let changed = self
             .store
             .write(move |tx| {
                 let mut changed = 0;
-                for (_, change) in &found {
-                    changed += u64::from(take(tx, change)?);
+                for judged in &found {
+                    changed += u64::from(take(tx, judged)?);
                 }
                 tx.set_cursor(CURSOR, through)?;
                 Ok(changed)
@@ -111,6 +189,44 @@ impl AlertRoom {
         self.metrics.faults.add(count as u64);
         self.metrics.changes.add(changed);
         Ok(Progress { worked: true, more: count == CHANGES_PER_PASS, wake_at: None })
+    }
+
+    /// Looks at those of which nobody is told yet.
+    async fn held(&mut self, now: Timestamp) -> Result<Progress, RoomError> {
+        let looked = {
+            let read = self.store.read()?;
+            let mut looked = Vec::new();
+            for held in read.scan::<HeldAlert>(.., MAX_HELD)? {
+                let absence = match read.get::<Alert>(&held.fingerprint.0)?.filter(is_firing) {
+                    Some(alert) => {
+                        let services = away::services_of(&read, &alert.code, &alert.entity, now)?;
+                        away::judge(held.since, now, &services, &self.config)
+                    }
+                    None => Absence::Tell,
+                };
+                looked.push((held, absence));
+            }
+            looked
+        };
+        self.metrics.held.set(looked.len() as u64);
+        let next = looked.iter().map(|(held, _)| held.until.min(now.plus_millis(LOOK_AGAIN_MILLIS))).min();
+        let stays =
+            |(held, absence): &(HeldAlert, Absence)| matches!(absence, Absence::Held(_, why) if *why == held.why);
+        if looked.iter().all(stays) {
+            return Ok(Progress { wake_at: next, ..Progress::default() });
+        }
+        let changed = self
+            .store
+            .write(move |tx| {
+                let mut changed = 0;
+                for (held, absence) in &looked {
+                    changed += u64::from(look_again(tx, held, absence, now)?);
+                }
+                Ok(changed)
+            })
+            .await?;
+        self.metrics.changes.add(changed);
+        Ok(Progress { worked: true, more: false, wake_at: next })
     }
 
     /// Takes in what others tell.

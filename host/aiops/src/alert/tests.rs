@@ -1,12 +1,15 @@
 //! The room over a real store: entities that are merged while a fault lasts, restarts.
 
-use super::{AlertRoom, rules::tests::change};
-use crate::{room::Room, signal::FaultChange, testing::open};
+use super::{AlertConfig, AlertRoom, rules::tests::change};
+use crate::{map::topology, room::Room, signal::FaultChange, testing::open};
 use tandem_domain::{
     Severity, Timestamp,
-    alert::{Alert, AlertChange, AlertState, Fingerprint, ToldAlert},
+    alert::{Alert, AlertChange, AlertState, Fingerprint, HeldAlert, ToldAlert},
     entity::{Entity, EntityId},
-    series::Labels,
+    meaning::{EntitySeries, Meaning, MeaningBody},
+    relation::RelationKind,
+    series::{Labels, MetricType, SampleBatch, SeriesDescription, SeriesId},
+    target::TargetKey,
 };
 
 fn entity(id: &str, merged_into: Option<&str>) -> Entity {
@@ -25,7 +28,7 @@ fn entity(id: &str, merged_into: Option<&str>) -> Entity {
 #[tokio::test]
 async fn the_end_finds_the_alert_that_began_though_its_entity_was_merged_meanwhile() {
     let (store, _folder) = open();
-    let mut room = AlertRoom::new(store.clone());
+    let mut room = AlertRoom::new(store.clone(), AlertConfig::default());
     store.write(|tx| tx.append(&change(1, 10, true))).await.unwrap();
     room.step(Timestamp(10)).await.unwrap();
     store
@@ -37,7 +40,7 @@ async fn the_end_finds_the_alert_that_began_though_its_entity_was_merged_meanwhi
         })
         .await
         .unwrap();
-    let mut room = AlertRoom::new(store.clone());
+    let mut room = AlertRoom::new(store.clone(), AlertConfig::default());
     room.step(Timestamp(20)).await.unwrap();
     let read = store.read().unwrap();
     let alerts = read.scan::<Alert>(.., 10).unwrap();
@@ -56,7 +59,7 @@ async fn the_end_finds_the_alert_that_began_though_its_entity_was_merged_meanwhi
 #[tokio::test]
 async fn a_pass_without_news_writes_nothing() {
     let (store, _folder) = open();
-    let mut room = AlertRoom::new(store.clone());
+    let mut room = AlertRoom::new(store.clone(), AlertConfig::default());
     store.write(|tx| tx.append(&change(1, 10, true))).await.unwrap();
     assert!(room.step(Timestamp(10)).await.unwrap().worked);
     let commits = store.commit_count();
@@ -80,7 +83,7 @@ fn told(state: AlertState, labels: &[(&str, &str)], ends_at: Option<i64>) -> Tol
 #[tokio::test]
 async fn what_others_tell_is_an_alert_of_the_entity_it_names_until_they_stop() {
     let (store, _folder) = open();
-    let mut room = AlertRoom::new(store.clone());
+    let mut room = AlertRoom::new(store.clone(), AlertConfig::default());
     let labels = [("alertname", "DiskFull"), ("instance", "n1:9100"), ("severity", "page")];
     let alerts = || store.read().unwrap().scan::<Alert>(.., 10).unwrap();
     super::told::tell(&store, vec![told(AlertState::Firing, &labels, Some(100))]).await.unwrap();
@@ -110,7 +113,7 @@ async fn what_others_tell_is_an_alert_of_the_entity_it_names_until_they_stop() {
 #[tokio::test]
 async fn an_alert_that_two_tell_is_one_and_ends_with_the_last() {
     let (store, _folder) = open();
-    let mut room = AlertRoom::new(store.clone());
+    let mut room = AlertRoom::new(store.clone(), AlertConfig::default());
     let by = |source: &str, state, ends_at| ToldAlert {
         source: source.into(),
         ..told(state, &[("alertname", "DiskFull"), ("instance", "n1:9100")], ends_at)
@@ -146,4 +149,121 @@ fn the_most_telling_label_names_the_entity() {
     assert_eq!(of(&[("instance", "[fe80::1]:9100"), ("job", "node")]), "host:fe80::1");
     assert_eq!(of(&[("service", "chat"), ("instance", "n1:8000")]), "service:chat");
     assert_eq!(of(&[("alertname", "Watchdog")]), "rule:Watchdog");
+}
+
+/// A service `chat` with replicas, each with the series that says whether it answers.
+async fn replicas(store: &tandem_store::Store, count: u64) -> Vec<SeriesId> {
+    store
+        .write(move |tx| {
+            let target = TargetKey { job: "vllm".into(), instance: "a:8000".into() };
+            tx.put(&Entity { kind: "service".into(), name: "chat".into(), ..entity("service:chat", None) })?;
+            let mut all = Vec::new();
+            for number in 0..count {
+                let id = format!("replica:{number}");
+                tx.put(&Entity { kind: "replica".into(), ..entity(&id, None) })?;
+                let description = SeriesDescription {
+                    metric: "up".into(),
+                    metric_type: MetricType::Gauge,
+                    unit: String::new(),
+                    labels: Labels::new([("replica".to_owned(), number.to_string())]),
+                };
+                let series = tx.register_series(&target, &description)?;
+                let (service, replica) = (EntityId("service:chat".into()), EntityId(id));
+                topology::confirm(tx, &service, &replica, RelationKind::DependsOn, "test", Timestamp(0))?;
+                let body = MeaningBody {
+                    name: "replica.up".into(),
+                    unit: "1".into(),
+                    scale: 1.0,
+                    offset: 0.0,
+                    missing: Vec::new(),
+                    dimensions: Labels::default(),
+                    fault_rules: Vec::new(),
+                };
+                tx.put(&EntitySeries { entity: replica.clone(), series })?;
+                let (mapper, mapper_digest) = ("m".into(), "d".into());
+                tx.put(&Meaning { series, entity: replica, body, mapper, mapper_digest })?;
+                all.push(series);
+            }
+            Ok(all)
+        })
+        .await
+        .unwrap()
+}
+
+/// What each replica says at a moment, and the change of the first.
+async fn at(store: &tandem_store::Store, series: &[SeriesId], minute: i64, up: &[f64], active: Option<bool>) {
+    let mut batch = SampleBatch::default();
+    for (series, value) in series.iter().zip(up) {
+        batch.push(*series, Timestamp(minute * 60_000), *value);
+    }
+    let (first, at) = (series[0], Timestamp(minute * 60_000));
+    store
+        .write(move |tx| {
+            tx.append_samples(&batch)?;
+            let Some(active) = active else { return Ok(()) };
+            let entity = EntityId("replica:0".into());
+            let down = FaultChange {
+                at,
+                series: first,
+                entity,
+                code: "replica.down".into(),
+                active,
+                ..self::change(1, 0, true)
+            };
+            tx.append(&down).map(drop)
+        })
+        .await
+        .unwrap();
+}
+
+fn only(store: &tandem_store::Store) -> (Alert, Option<HeldAlert>) {
+    let read = store.read().unwrap();
+    let alert = read.scan::<Alert>(.., 10).unwrap().remove(0);
+    let held = read.get::<HeldAlert>(&alert.fingerprint.0).unwrap();
+    (alert, held)
+}
+
+#[tokio::test]
+async fn a_replica_that_restarts_beside_others_is_seen_and_nobody_is_told() {
+    let (store, _folder) = open();
+    let series = replicas(&store, 3).await;
+    let mut room = AlertRoom::new(store.clone(), AlertConfig::default());
+    at(&store, &series, 1, &[0.0, 1.0, 1.0], Some(true)).await;
+    let progress = room.step(Timestamp(60_000)).await.unwrap();
+    let (alert, held) = only(&store);
+    assert_eq!((alert.state, alert.severity), (AlertState::Firing, Severity::Info));
+    let held = held.expect("it is held");
+    assert_eq!((held.severity, held.until), (Severity::Critical, Timestamp(16 * 60_000)));
+    assert!(held.why.starts_with("2 of 3 replicas of chat answer"), "{}", held.why);
+    assert!(progress.wake_at.is_some());
+    at(&store, &series, 3, &[1.0, 1.0, 1.0], Some(false)).await;
+    room.step(Timestamp(180_000)).await.unwrap();
+    let (alert, held) = only(&store);
+    assert_eq!((alert.state, alert.severity, held), (AlertState::Resolved, Severity::Info, None));
+    // Away again, and for good.
+    at(&store, &series, 10, &[0.0, 1.0, 1.0], Some(true)).await;
+    room.step(Timestamp(600_000)).await.unwrap();
+    assert_eq!(only(&store).0.severity, Severity::Info);
+    at(&store, &series, 25, &[0.0, 1.0, 1.0], None).await;
+    room.step(Timestamp(25 * 60_000)).await.unwrap();
+    let (alert, held) = only(&store);
+    assert_eq!((alert.severity, alert.started_at, held), (Severity::Critical, Timestamp(600_000), None));
+}
+
+#[tokio::test]
+async fn a_service_without_a_replica_is_told_at_once() {
+    let (store, _folder) = open();
+    let series = replicas(&store, 2).await;
+    let mut room = AlertRoom::new(store.clone(), AlertConfig::default());
+    at(&store, &series, 1, &[0.0, 1.0], Some(true)).await;
+    room.step(Timestamp(60_000)).await.unwrap();
+    assert_eq!(only(&store).0.severity, Severity::Info);
+    at(&store, &series, 2, &[0.0, 0.0], None).await;
+    room.step(Timestamp(120_000)).await.unwrap();
+    let (alert, held) = only(&store);
+    assert_eq!((alert.severity, held), (Severity::Critical, None));
+    // Told is told: that the other answers again does not take it back.
+    at(&store, &series, 3, &[0.0, 1.0], Some(true)).await;
+    room.step(Timestamp(180_000)).await.unwrap();
+    assert_eq!(only(&store).0.severity, Severity::Critical);
 }

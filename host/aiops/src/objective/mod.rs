@@ -3,18 +3,19 @@
 //! alert room takes as it takes those of others.
 
 mod config;
+mod learned;
 mod metrics;
 pub mod rules;
 mod sources;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod usual;
 
 pub use config::{LatencyConfig, ObjectiveConfig, ServiceConfig};
 pub use metrics::ObjectiveMetrics;
 
 use crate::room::{Progress, Room, RoomError, reading};
-use rules::Judged;
 use sources::Sources;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,11 +25,17 @@ use tables::{CountedHour, Labelled, Ledger, SLOT_MILLIS, SLOTS_PER_HOUR, SeenLab
 use tandem_domain::{
     Record, Severity, Timestamp,
     alert::{AlertState, Fingerprint, ToldAlert},
-    objective::{Indicator, Keeping, OBJECTIVES, Objective, ObjectiveStanding},
+    entity::EntityId,
+    objective::{Indicator, Keeping, Learned, OBJECTIVES, Objective, ObjectiveStanding},
     prediction::ServiceTraffic,
     series::Labels,
 };
 use tandem_store::{ReadError, ReadTx, Store, WriteError, WriteTx};
+use usual::{
+    Judged, REPLAYED_SLOTS, Usual,
+    labels::{Agreement, Labels as Labelling},
+    rules::Sent,
+};
 
 /// The reader of slots: the last that was counted.
 const CURSOR: &str = "objective/slot";
@@ -58,6 +65,11 @@ pub struct ObjectiveRoom {
     /// The slot at which sources were last looked for, and how far meanings had changed then.
     looked: Option<(i64, u64)>,
     ledgers: BTreeMap<Watched, Ledger>,
+    usual: Usual,
+    /// Labels of each service.
+    answers: BTreeMap<String, Labelling>,
+    /// Services whose answers were worse than usual at the last stop: since which slot, and by what.
+    worse: BTreeMap<String, (i64, Learned)>,
     loaded: bool,
 }
 
@@ -67,7 +79,14 @@ struct SlotResult {
     /// Good and all, by service and indicator.
     counted: Vec<(String, Objective, f64, f64)>,
     labels: Vec<SeenLabels>,
+    /// Slots of what each replica counted, oldest first, by service; more than one of a service that is new here.
+    sent: BTreeMap<String, SentSlots>,
+    /// All labels of each version (`model@version`) so far, by service.
+    labelled: BTreeMap<String, Vec<(String, Agreement)>>,
 }
+
+/// The first slot, how many, and what each replica counted in each.
+type SentSlots = (i64, usize, BTreeMap<EntityId, Vec<Sent>>);
 
 impl ObjectiveRoom {
     /// A room over a store. What a service's configuration says of objectives is checked before.
@@ -81,6 +100,9 @@ impl ObjectiveRoom {
             sources: Arc::default(),
             looked: None,
             ledgers: BTreeMap::new(),
+            usual: Usual::default(),
+            answers: BTreeMap::new(),
+            worse: BTreeMap::new(),
             loaded: false,
         }
     }
@@ -108,6 +130,11 @@ impl ObjectiveRoom {
             }
         }
         self.ledgers = by_objective.into_iter().map(|(watched, hours)| (watched, Ledger::of(hours))).collect();
+        let standings = reading(&self.store, |read| read.scan::<ObjectiveStanding>(.., MAX_ROWS)).await?;
+        let is_worse =
+            |one: &ObjectiveStanding| one.keeping == Keeping::Burning && one.objective.indicator == Indicator::Quality;
+        let worse = standings.into_iter().filter(is_worse);
+        self.worse = worse.filter_map(|one| Some((one.service, (slot_of(one.since), one.learned?)))).collect();
         self.loaded = true;
         Ok(())
     }
@@ -138,7 +165,17 @@ impl ObjectiveRoom {
         self.look(slot).await?;
         let (objectives, sources) = (self.objectives(), self.sources.clone());
         self.metrics.objectives.set(objectives.len() as u64);
-        let result = reading(&self.store, move |read| count_slot(read, &sources, objectives, slot)).await?;
+        let wanted = self.unread(slot);
+        let read = move |read: &ReadTx| {
+            let mut result = count_slot(read, &sources, objectives, slot)?;
+            result.labelled = by_version(read)?;
+            for (service, first, slots) in wanted {
+                let sent = sources.sent(read, &service, first, slots)?;
+                result.sent.insert(service, (first, slots, sent));
+            }
+            Ok(result)
+        };
+        let result = reading(&self.store, read).await?;
         let (standings, hours, dropped) = self.judge(&result);
         self.metrics.burning.set(standings.iter().filter(|one| one.keeping == Keeping::Burning).count() as u64);
         self.store
@@ -156,10 +193,38 @@ impl ObjectiveRoom {
         Ok(())
     }
 
+    /// Of which services what is usual is learned, and which slots have to be read of each: of one that is new here those that
+    /// its past needs too.
+    fn unread(&mut self, slot: i64) -> Vec<(String, i64, usize)> {
+        let names: Vec<String> = self.sources.services().map(str::to_owned).collect();
+        let there: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+        self.usual.keep_only(|name| there.contains(name));
+        let of = |name: String| match self.usual.knows(&name) {
+            true => (name, slot, 1),
+            false => (name, slot - REPLAYED_SLOTS + 1, REPLAYED_SLOTS as usize),
+        };
+        names.into_iter().map(of).collect()
+    }
+
+    /// Takes in what was read of each service, and says how each stands beside what was usual.
+    fn learn(&mut self, sent: &BTreeMap<String, SentSlots>) -> BTreeMap<String, Judged> {
+        let mut judged = BTreeMap::new();
+        for (service, (first, slots, by_replica)) in sent {
+            for place in 0..*slots {
+                let one: Vec<(EntityId, Sent)> =
+                    by_replica.iter().map(|(id, sent)| (id.clone(), sent[place])).collect();
+                let stands = self.usual.take(service, first + place as i64, &one, self.config.least_bad);
+                judged.insert(service.clone(), stands);
+            }
+        }
+        judged
+    }
+
     /// Adds what was counted to the ledgers and judges each objective.
     fn judge(&mut self, result: &SlotResult) -> (Vec<ObjectiveStanding>, Vec<CountedHour>, Vec<CountedHour>) {
         let (mut standings, mut hours, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
         let at = Timestamp((result.slot + 1) * SLOT_MILLIS);
+        let learned = self.learn(&result.sent);
         for (service, objective, good, total) in &result.counted {
             let indicator = objective.indicator.name();
             let ledger = self.ledgers.entry((service.clone(), indicator)).or_default();
@@ -170,21 +235,49 @@ impl ObjectiveRoom {
             }
             let counted: Vec<_> =
                 rules::WINDOWS_MINUTES.iter().map(|minutes| ledger.counted(result.slot, *minutes)).collect();
-            let Judged { keeping, severity, sentence } = rules::judge(objective, &counted, self.config.least_bad);
-            let (service, objective) = (service.clone(), *objective);
-            standings.push(ObjectiveStanding {
-                service,
-                objective,
-                at,
-                keeping,
-                severity,
-                since: at,
-                counted,
-                sentence,
+            let standing = learned::of_budget(service, objective, counted, self.config.least_bad, at);
+            let found = objective.indicator == Indicator::Availability && !self.configured.contains_key(service);
+            standings.push(match learned.get(service).filter(|_| found) {
+                Some(judged) => learned::availability(standing, judged, &self.sources),
+                None => standing,
             });
         }
+        for (service, judged) in &learned {
+            let promised = self.configured.get(service).into_iter().flatten();
+            if !promised.into_iter().any(|objective| objective.indicator.name() == "latency") {
+                standings.push(learned::latency(service, judged, &self.usual, &self.sources, at));
+            }
+        }
+        standings.extend(self.answers(result, at));
         (standings, hours, dropped)
     }
+
+    /// How the answers of each service stand beside what was usual, where nothing was promised of them.
+    fn answers(&mut self, result: &SlotResult, at: Timestamp) -> Vec<ObjectiveStanding> {
+        let mut standings = Vec::new();
+        self.answers.retain(|service, _| result.labelled.contains_key(service));
+        for (service, versions) in &result.labelled {
+            let mut promised = self.configured.get(service).into_iter().flatten();
+            if promised.any(|objective| objective.indicator == Indicator::Quality) {
+                continue;
+            }
+            let worse = self.worse.remove(service);
+            let burning = worse.as_ref().map(|(since, learned)| (*since, learned));
+            let answers = self.answers.entry(service.clone()).or_default().take(result.slot, versions, burning);
+            standings.push(learned::quality(service, &answers, at));
+        }
+        standings
+    }
+}
+
+/// All labels of each version so far, by service.
+fn by_version(read: &ReadTx) -> Result<BTreeMap<String, Vec<(String, Agreement)>>, ReadError> {
+    let mut all: BTreeMap<String, Vec<(String, Agreement)>> = BTreeMap::new();
+    for ServiceTraffic { service, model, version, labels, agreed, .. } in read.scan::<ServiceTraffic>(.., MAX_ROWS)? {
+        let counted = Agreement { labels: labels as f64, agreed: agreed as f64 };
+        all.entry(service).or_default().push((format!("{model}@{version}"), counted));
+    }
+    Ok(all)
 }
 
 /// Counts one slot.
@@ -195,7 +288,8 @@ fn count_slot(
     slot: i64,
 ) -> Result<SlotResult, ReadError> {
     let time = (Timestamp(slot * SLOT_MILLIS), Timestamp((slot + 1) * SLOT_MILLIS));
-    let mut result = SlotResult { slot, counted: Vec::new(), labels: Vec::new() };
+    let mut result =
+        SlotResult { slot, counted: Vec::new(), labels: Vec::new(), sent: BTreeMap::new(), labelled: BTreeMap::new() };
     for (service, objective) in objectives {
         let (good, total) = match objective.indicator {
             Indicator::Availability => {
@@ -240,6 +334,10 @@ fn settle(tx: &mut WriteTx<'_>, standings: Vec<ObjectiveStanding>) -> Result<(),
         let before = known.remove(&standing.key());
         if let Some(before) = before.as_ref().filter(|before| before.keeping == standing.keeping) {
             standing.since = before.since;
+            if standing.learned.is_some() && standing.keeping == Keeping::Burning {
+                // How many are concerned goes up and down; a symptom that was grave once stays so, rather than being told anew.
+                standing.severity = standing.severity.max(before.severity);
+            }
         }
         let burned = before.and_then(|before| before.severity);
         if burned != standing.severity {

@@ -1,5 +1,6 @@
 //! Which series say what of a service, and what they counted between two moments.
 
+use super::{tables::SLOT_MILLIS, usual::rules::Sent};
 use crate::map::topology::followed_by;
 use std::collections::BTreeMap;
 use tandem_domain::{
@@ -12,6 +13,8 @@ use tandem_store::{ReadError, ReadTx};
 
 /// Meanings looked through; beyond it services may be missing.
 const MAX_MEANINGS: usize = 5_000_000;
+/// What says whether a replica answers: it is the replica's whatever else its target shows.
+const REPLICA_UP: &str = "replica.up";
 /// A counter's reading before a slot is looked for so far back, in milliseconds, as a query does.
 const LOOKBACK_MILLIS: i64 = 300_000;
 
@@ -28,6 +31,8 @@ enum Counts {
     Within(f64),
     /// Requests whose time was taken.
     Timed,
+    /// The same, told apart from any histogram.
+    TimedCount,
     /// Seconds that requests took together.
     Seconds,
 }
@@ -50,6 +55,7 @@ fn counts(meaning: &Meaning) -> Option<Counts> {
             Some(if le == f64::INFINITY { Counts::Timed } else { Counts::Within(le) })
         }
         "model.latency.sum" => Some(Counts::Seconds),
+        "model.latency.count" => Some(Counts::TimedCount),
         _ => None,
     }
 }
@@ -62,10 +68,19 @@ struct Source {
     scale: f64,
 }
 
+/// Who sends a series: the entity whose it is, and the target (job and instance) by which it comes. A model that has several
+/// replicas is one entity.
+type SentBy = (EntityId, Target);
+
+/// Job and instance.
+type Target = (String, String);
+
 /// The series of all services, by service and by who sends them: what one server counts must not be mixed with another's.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
-    services: BTreeMap<String, BTreeMap<EntityId, Vec<Source>>>,
+    services: BTreeMap<String, BTreeMap<SentBy, Vec<Source>>>,
+    /// The replica that a target shows, and its name.
+    replicas: BTreeMap<Target, (EntityId, String)>,
 }
 
 /// What was counted of a service in a slot.
@@ -78,8 +93,14 @@ pub(super) struct SlotCounts {
 impl Sources {
     /// Finds them.
     pub(super) fn find(read: &ReadTx) -> Result<Self, ReadError> {
-        let mut services: BTreeMap<String, BTreeMap<EntityId, Vec<Source>>> = BTreeMap::new();
+        let mut services: BTreeMap<String, BTreeMap<SentBy, Vec<Source>>> = BTreeMap::new();
+        let mut replicas = BTreeMap::new();
         for meaning in read.scan::<Meaning>(.., MAX_MEANINGS)? {
+            if meaning.body.name == REPLICA_UP
+                && let Some(replica) = followed_by(read, &meaning.entity)?
+            {
+                replicas.insert(target_of(read, meaning.series), (replica.id, replica.name));
+            }
             let Some(counts) = counts(&meaning) else { continue };
             let Some(entity) = followed_by(read, &meaning.entity)? else { continue };
             let service = match entity.kind.as_str() {
@@ -88,9 +109,45 @@ impl Sources {
             };
             let Some(service) = service else { continue };
             let source = Source { series: meaning.series, counts, scale: meaning.body.scale };
-            services.entry(service).or_default().entry(entity.id).or_default().push(source);
+            let sent_by = (entity.id, target_of(read, meaning.series));
+            services.entry(service).or_default().entry(sent_by).or_default().push(source);
         }
-        Ok(Self { services })
+        Ok(Self { services, replicas })
+    }
+
+    /// Who sends counts of a service in people's words: the replica's name.
+    pub(super) fn name_of<'s>(&'s self, replica: &'s EntityId) -> &'s str {
+        let named = self.replicas.values().find(|(id, _)| id == replica);
+        named.map_or(replica.0.as_str(), |(_, name)| name)
+    }
+
+    /// What each replica of a service counted in each of some slots.
+    pub(super) fn sent(
+        &self,
+        read: &ReadTx,
+        service: &str,
+        first_slot: i64,
+        slots: usize,
+    ) -> Result<BTreeMap<EntityId, Vec<Sent>>, ReadError> {
+        let mut all: BTreeMap<EntityId, Vec<Sent>> = BTreeMap::new();
+        let start = Timestamp(first_slot * SLOT_MILLIS);
+        let until = Timestamp((first_slot + slots as i64) * SLOT_MILLIS - 1);
+        for ((entity, target), sources) in self.services.get(service).into_iter().flatten() {
+            let wanted: Vec<&Source> =
+                sources.iter().filter(|source| !matches!(source.counts, Counts::Within(_))).collect();
+            let series: Vec<SeriesId> = wanted.iter().map(|source| source.series).collect();
+            let points = read.points_of_many(&series, start.plus_millis(-LOOKBACK_MILLIS), until)?;
+            let by_series: Vec<Vec<f64>> =
+                wanted.iter().zip(&points).map(|(source, points)| rises(points, start, slots, source.scale)).collect();
+            let replica = self.replicas.get(target).map_or(entity, |(replica, _)| replica);
+            let known = all.entry(replica.clone()).or_insert_with(|| vec![Sent::default(); slots]);
+            for (slot, sum) in known.iter_mut().enumerate() {
+                let rises: Vec<(Counts, f64)> =
+                    wanted.iter().zip(&by_series).map(|(source, rises)| (source.counts, rises[slot])).collect();
+                *sum = sum.and(sent(&rises));
+            }
+        }
+        Ok(all)
     }
 
     /// The services that have any.
@@ -136,6 +193,40 @@ fn rise(points: &Points, from: Timestamp) -> f64 {
         last = Some(*value);
     }
     sum
+}
+
+/// How much a counter rose in each of some slots.
+fn rises(points: &Points, from: Timestamp, slots: usize, scale: f64) -> Vec<f64> {
+    let (mut last, mut sums) = (None, vec![0.0; slots]);
+    for (at, value) in points.at.iter().zip(&points.value).filter(|(_, value)| value.is_finite()) {
+        let place = at.millis_since(from).div_euclid(SLOT_MILLIS);
+        let sum = usize::try_from(place).ok().and_then(|place| sums.get_mut(place));
+        if let (Some(last), Some(sum)) = (last, sum) {
+            *sum += scale * if *value >= last { value - last } else { *value };
+        }
+        last = Some(*value);
+    }
+    sums
+}
+
+/// The target by which a series comes.
+fn target_of(read: &ReadTx, series: SeriesId) -> Target {
+    let labels = read.series_labels(series).unwrap_or_default();
+    let text = |name: &str| labels.get(name).unwrap_or_default().to_owned();
+    (text("job"), text("instance"))
+}
+
+/// What a sender counted, whatever its server calls it.
+fn sent(rises: &[(Counts, f64)]) -> Sent {
+    let SlotCounts { answered, requests } = answered(rises);
+    let failed = (requests - answered).max(0.0);
+    let seconds = sum_of(rises, |counts| *counts == Counts::Seconds).unwrap_or(0.0);
+    let count = sum_of(rises, |counts| *counts == Counts::TimedCount);
+    let timed = count.or_else(|| sum_of(rises, |counts| *counts == Counts::Timed));
+    let timed = if seconds > 0.0 { timed.unwrap_or(requests) } else { 0.0 };
+    // Some servers only take the time.
+    let requests = if requests > 0.0 { requests } else { timed };
+    Sent { requests, failed, timed, seconds }
 }
 
 fn sum_of(rises: &[(Counts, f64)], wanted: impl Fn(&Counts) -> bool) -> Option<f64> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    alert::AlertRoom,
+    alert::{AlertConfig, AlertRoom},
     testing::{open, reopen},
 };
 use tandem_domain::{
@@ -24,8 +24,10 @@ struct World {
     room: ObjectiveRoom,
     alerts: AlertRoom,
     services: Vec<ServiceConfig>,
-    series: [SeriesId; 2],
-    counts: [f64; 2],
+    series: [SeriesId; 3],
+    counts: [f64; 3],
+    /// Seconds of a request.
+    mean: f64,
     now: i64,
 }
 
@@ -42,13 +44,15 @@ fn entity(kind: &str, name: &str, service: Option<&str>) -> Entity {
     }
 }
 
+/// What a series counts: requests that ended in some way, or the seconds that all took.
 fn meaning(series: SeriesId, outcome: &str) -> Meaning {
+    let is_time = outcome == "seconds";
     Meaning {
         series,
         entity: EntityId("model:name:chat/llama".into()),
         body: MeaningBody {
-            name: "model.requests".into(),
-            unit: "{request}".into(),
+            name: if is_time { "model.latency.sum" } else { "model.requests" }.into(),
+            unit: if is_time { "s" } else { "{request}" }.into(),
             scale: 1.0,
             offset: 0.0,
             missing: Vec::new(),
@@ -61,7 +65,10 @@ fn meaning(series: SeriesId, outcome: &str) -> Meaning {
 }
 
 fn rooms(store: &Store, services: &[ServiceConfig]) -> (ObjectiveRoom, AlertRoom) {
-    (ObjectiveRoom::new(store.clone(), ObjectiveConfig::default(), services), AlertRoom::new(store.clone()))
+    (
+        ObjectiveRoom::new(store.clone(), ObjectiveConfig::default(), services),
+        AlertRoom::new(store.clone(), AlertConfig::default()),
+    )
 }
 
 impl World {
@@ -73,7 +80,7 @@ impl World {
                 tx.put(&entity("model", "chat/llama", Some("chat")))?;
                 let target = TargetKey { job: "vllm".into(), instance: "a:8000".into() };
                 let mut ids = Vec::new();
-                for outcome in ["success", "failure"] {
+                for outcome in ["success", "failure", "seconds"] {
                     let description = SeriesDescription {
                         metric: format!("requests_{outcome}_total"),
                         metric_type: MetricType::Counter,
@@ -84,24 +91,34 @@ impl World {
                     tx.put(&meaning(id, outcome))?;
                     ids.push(id);
                 }
-                Ok([ids[0], ids[1]])
+                Ok([ids[0], ids[1], ids[2]])
             })
             .await
             .expect("written");
         let (room, alerts) = rooms(&store, &services);
-        Self { store, folder, room, alerts, services, series, counts: [0.0; 2], now: BEGIN }
+        Self { store, folder, room, alerts, services, series, counts: [0.0; 3], mean: 0.02, now: BEGIN }
     }
 
     /// A quarter of a minute on, with so many requests, of which so many failed; then what the rooms make of it.
     async fn step(&mut self, requests: f64, failed: f64) {
         self.now += STEP;
-        self.counts = [self.counts[0] + requests - failed, self.counts[1] + failed];
+        let seconds = self.counts[2] + requests * self.mean;
+        self.counts = [self.counts[0] + requests - failed, self.counts[1] + failed, seconds];
         let mut batch = SampleBatch::default();
         for (series, count) in self.series.iter().zip(self.counts) {
             batch.push(*series, Timestamp(self.now), count);
         }
         self.store.write(move |tx| tx.append_samples(&batch)).await.expect("written");
         self.settle().await;
+    }
+
+    /// The same after the server was stopped and started.
+    fn restarted(self) -> Self {
+        let World { store, folder, room, alerts, services, series, counts, mean, now } = self;
+        drop((store, room, alerts));
+        let store = reopen(&folder);
+        let (room, alerts) = rooms(&store, &services);
+        World { store, folder, room, alerts, services, series, counts, mean, now }
     }
 
     async fn settle(&mut self) {
@@ -158,16 +175,41 @@ async fn what_was_counted_survives_a_restart_and_nothing_is_counted_twice() {
     let before = world.standing("availability").counted;
     world.settle().await;
     assert_eq!(world.standing("availability").counted, before);
-    let World { store, folder, room, alerts, services, series, counts, now } = world;
-    drop((store, room, alerts));
-    let store = reopen(&folder);
-    let (room, alerts) = rooms(&store, &services);
-    let mut world = World { store, folder, room, alerts, services, series, counts, now };
+    let mut world = world.restarted();
     world.step(10.0, 1.0).await;
     let hour = |counted: &[tandem_domain::objective::Counted]| counted.iter().find(|one| one.minutes == 60).copied();
     let (earlier, later) =
         (hour(&before).expect("an hour"), hour(&world.standing("availability").counted).expect("an hour"));
     assert_eq!((later.total - earlier.total, later.good - earlier.good), (10.0, 9.0));
+}
+
+#[tokio::test]
+async fn requests_that_take_longer_than_usual_are_told_without_any_objective_also_after_a_restart() {
+    let mut world = World::new(Vec::new()).await;
+    for _ in 0..130 {
+        world.step(100.0, 0.0).await;
+    }
+    assert_eq!(world.standing("latency").keeping, Keeping::Kept);
+    world.mean = 0.03;
+    for _ in 0..9 {
+        world.step(100.0, 0.0).await;
+    }
+    let burning = world.standing("latency");
+    assert_eq!((burning.keeping, burning.severity), (Keeping::Burning, Some(Severity::Critical)));
+    let learned = burning.learned.clone().expect("it is learned");
+    assert!((learned.usual - 0.02).abs() < 1e-6 && (learned.now - 0.03).abs() < 1e-6, "{learned:?}");
+    let began = world.now - 8 * STEP;
+    assert!((burning.since.0 - began).abs() <= STEP, "{} is not about {began}", burning.since.0);
+    assert_eq!(world.firing()[0].code, "objective.latency");
+    let mut world = world.restarted();
+    world.step(100.0, 0.0).await;
+    let after = world.standing("latency");
+    assert_eq!((after.keeping, after.since, after.learned), (Keeping::Burning, burning.since, burning.learned));
+    world.mean = 0.02;
+    for _ in 0..24 {
+        world.step(100.0, 0.0).await;
+    }
+    assert_eq!((world.standing("latency").keeping, world.firing()), (Keeping::Kept, Vec::new()));
 }
 
 #[tokio::test]

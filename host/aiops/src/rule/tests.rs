@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    alert::AlertRoom,
+    alert::{AlertConfig, AlertRoom},
     room::Room,
     testing::{open, reopen, second},
 };
@@ -371,7 +371,7 @@ async fn data_that_arrive_late_are_seen_with_an_offset() {
 #[tokio::test]
 async fn the_alert_room_takes_them_in_as_those_that_others_tell() {
     let mut world = World::new(&RULES.replace("max by (job) (temp)", "max by (job, instance) (temp)"));
-    let mut alerts = AlertRoom::new(world.store.clone());
+    let mut alerts = AlertRoom::new(world.store.clone(), AlertConfig::default());
     world.seconds(6, 90.0).await;
     alerts.step(second(world.now)).await.unwrap();
     let alert = |world: &World| world.store.read().unwrap().scan::<Alert>(.., 10).unwrap();

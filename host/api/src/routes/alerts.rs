@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tandem_domain::{
     Severity,
-    alert::{Alert, AlertState},
+    alert::{Alert, AlertState, HeldAlert},
 };
+use tandem_store::{ReadError, ReadTx};
 use utoipa::{IntoParams, ToSchema};
 
 /// An alert as it stands.
@@ -42,11 +43,25 @@ pub(crate) struct AlertView {
     pub times_fired: u64,
     /// The plugin or rule that raised it.
     pub source: String,
+    /// Why nobody is told of it, where that is so; it is `info` meanwhile.
+    pub held: Option<String>,
+}
+
+impl AlertView {
+    /// With why nobody is told of it, where that is so.
+    fn with_held(self, read: &ReadTx) -> Result<Self, ReadError> {
+        let held = match self.state {
+            AlertState::Firing => read.get::<HeldAlert>(&self.fingerprint)?.map(|held| held.why),
+            AlertState::Resolved => None,
+        };
+        Ok(Self { held, ..self })
+    }
 }
 
 impl From<Alert> for AlertView {
     fn from(alert: Alert) -> Self {
         Self {
+            held: None,
             fingerprint: alert.fingerprint.0,
             state: alert.state,
             code: alert.code,
@@ -90,10 +105,11 @@ pub(crate) async fn list(
         |alert| {
             let fits = filter.state.is_none_or(|state| state == alert.state)
                 && filter.entity.as_ref().is_none_or(|id| *id == alert.entity.0);
-            fits.then(|| alert.into())
+            fits.then(|| AlertView::from(alert))
         },
     )?;
-    Ok(Json(page))
+    let items: Result<Vec<AlertView>, ReadError> = page.items.into_iter().map(|view| view.with_held(&read)).collect();
+    Ok(Json(Page { items: items?, next_cursor: page.next_cursor }))
 }
 
 /// One alert.
@@ -103,6 +119,8 @@ pub(crate) async fn one(
     State(state): State<ApiState>,
     Path(fingerprint): Path<String>,
 ) -> Result<Json<AlertView>, ApiError> {
-    let alert = state.store.read()?.get::<Alert>(&fingerprint)?;
-    alert.map(|alert| Json(alert.into())).ok_or_else(|| ApiError::not_found("alert", fingerprint, "/api/v1/alerts"))
+    let read = state.store.read()?;
+    let alert = read.get::<Alert>(&fingerprint)?;
+    let alert = alert.ok_or_else(|| ApiError::not_found("alert", fingerprint, "/api/v1/alerts"))?;
+    Ok(Json(AlertView::from(alert).with_held(&read)?))
 }

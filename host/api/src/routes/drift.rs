@@ -12,7 +12,7 @@ use axum::{
     extract::{Path, Query, State},
 };
 use serde::{Deserialize, Serialize};
-use tandem_domain::drift::{ColumnDrift, Drift, DriftReport, DriftState};
+use tandem_domain::drift::{ColumnDrift, Drift, DriftReport, DriftState, is_answer};
 use utoipa::{IntoParams, ToSchema};
 
 /// A comparison of recent predictions with a reference.
@@ -31,6 +31,10 @@ pub(crate) struct DriftReportView {
     #[schema(value_type = String)]
     state: DriftState,
     columns: Vec<ColumnDriftView>,
+    /// The version whose last predictions are the reference; absent where it is the version's own first ones.
+    reference_version: Option<String>,
+    /// Columns that moved by the word of most metrics, or whose values went missing.
+    moved: Vec<String>,
 }
 
 /// One metric's answer for one column, or why there is none.
@@ -38,6 +42,8 @@ pub(crate) struct DriftReportView {
 pub(crate) struct ColumnDriftView {
     /// Absent for all columns together.
     column: Option<String>,
+    /// `answer` for what the model said, `input` for what it was given.
+    role: Option<&'static str>,
     plugin: String,
     result: Option<DriftView>,
     failure: Option<String>,
@@ -84,13 +90,16 @@ impl From<ColumnDrift> for ColumnDriftView {
             Ok(drift) => (Some(drift.into()), None),
             Err(failure) => (None, Some(failure.message)),
         };
-        Self { column: line.column, plugin: line.plugin, result, failure }
+        let role = line.column.as_deref().map(|name| if is_answer(name) { "answer" } else { "input" });
+        Self { column: line.column, role, plugin: line.plugin, result, failure }
     }
 }
 
 impl From<DriftReport> for DriftReportView {
     fn from(report: DriftReport) -> Self {
         Self {
+            moved: report.moved().into_iter().map(str::to_owned).collect(),
+            reference_version: report.reference_version.clone(),
             id: report.id,
             service: report.service,
             model: report.model,

@@ -47,6 +47,24 @@ pub(crate) struct ObjectiveView {
     /// What was counted, the shortest time first.
     counted: Vec<CountedView>,
     sentence: String,
+    /// Replicas through which users feel it; empty when it is all of them, or nobody knows.
+    of: Vec<String>,
+    /// What was usual and what is now, where it is held against the service's own past.
+    learned: Option<LearnedView>,
+}
+
+/// What was usual of a service, and what is now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LearnedView {
+    /// Seconds of a request, or a share of failures or of labels that agreed.
+    usual: f64,
+    /// In the same unit; of the worst replica where some are named.
+    now: f64,
+    /// Share of requests or labelled predictions that are concerned.
+    share: f64,
+    /// The model's version that is worse, and the one it was held against.
+    version: Option<String>,
+    against: Option<String>,
 }
 
 /// What was counted over some minutes.
@@ -77,6 +95,14 @@ impl From<ObjectiveStanding> for ObjectiveView {
             at: time::write(standing.at),
             counted: standing.counted.into_iter().map(counted).collect(),
             sentence: standing.sentence,
+            of: standing.of.into_iter().map(|id| id.0).collect(),
+            learned: standing.learned.map(|learned| LearnedView {
+                usual: learned.usual,
+                now: learned.now,
+                share: learned.share,
+                version: learned.version,
+                against: learned.against,
+            }),
         }
     }
 }

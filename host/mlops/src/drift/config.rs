@@ -19,6 +19,8 @@ pub struct DriftConfig {
     pub window_rows: usize,
     /// A report is made after so many new predictions.
     pub report_every_rows: u64,
+    /// After so many it is looked whether there is something new to report already.
+    pub look_every_rows: u64,
     /// A service counts as drifted when at least this share of its columns has.
     pub drifted_share: f64,
     /// Services, by name, that are compared in another rhythm.
@@ -46,6 +48,7 @@ pub(super) struct Windows {
     pub window_rows: usize,
     pub report_every_rows: u64,
     pub first_report_rows: u64,
+    pub look_every_rows: u64,
 }
 
 impl Default for DriftConfig {
@@ -54,6 +57,7 @@ impl Default for DriftConfig {
             reference_rows: 1_000,
             window_rows: 1_000,
             report_every_rows: 500,
+            look_every_rows: 100,
             drifted_share: 0.5,
             service: BTreeMap::new(),
         }
@@ -71,6 +75,7 @@ impl DriftConfig {
             window_rows: own.window_rows.unwrap_or(self.window_rows),
             report_every_rows,
             first_report_rows: own.first_report_rows.unwrap_or(report_every_rows),
+            look_every_rows: self.look_every_rows,
         }
     }
 
@@ -78,6 +83,9 @@ impl DriftConfig {
         let each = self.service.keys().map(|name| (format!("drift.service.{name}"), self.windows(name)));
         let all = [("drift".to_owned(), self.windows(""))];
         all.into_iter().chain(each).try_for_each(|(key, windows)| windows.validate(&key))?;
+        if self.look_every_rows == 0 {
+            return Err("drift.look_every_rows is 0; give at least 1".into());
+        }
         if !(0.0..=1.0).contains(&self.drifted_share) || self.drifted_share == 0.0 {
             return Err("drift.drifted_share must be above 0 and at most 1".into());
         }

@@ -1,5 +1,5 @@
-//! Compares recent predictions of each service and version with a reference: the first predictions it made. A metric that
-//! fails is a failed line of the report, never a made-up value.
+//! Compares recent predictions of each service and version with a reference: the last predictions of the version before it, or
+//! its own first ones where there is none. A metric that fails is a failed line of the report, never a made-up value.
 
 mod columns;
 mod config;
@@ -12,7 +12,7 @@ pub(crate) use metrics::DriftCounts;
 
 use columns::{chunk_of, describe, present};
 use std::{collections::BTreeMap, sync::Arc};
-use tables::{DriftSubject, FittedColumn};
+use tables::{DriftSubject, FittedColumn, Suspected};
 use tandem_domain::{
     Failure, Timestamp,
     drift::{ColumnDescription, ColumnDrift, Drift, DriftReport, DriftStanding, DriftState},
@@ -41,6 +41,8 @@ pub struct DriftRoom {
     metrics: Arc<dyn DriftMetrics>,
     config: DriftConfig,
     counts: Arc<DriftCounts>,
+    /// When each subject was last compared, by service and version.
+    compared: BTreeMap<(String, String), Timestamp>,
 }
 
 /// A prediction and its place in the log.
@@ -49,7 +51,7 @@ type Row = (u64, Prediction);
 impl DriftRoom {
     /// The room at rest.
     pub fn new(store: Store, metrics: Arc<dyn DriftMetrics>, config: DriftConfig) -> Self {
-        Self { store, metrics, config, counts: Arc::default() }
+        Self { store, metrics, config, counts: Arc::default(), compared: BTreeMap::new() }
     }
 
     pub(crate) fn counts(&self) -> Arc<DriftCounts> {
@@ -63,8 +65,14 @@ impl DriftRoom {
     pub async fn step(&mut self, now: Timestamp) -> Result<(), WriteError> {
         self.read_predictions().await?;
         let subjects = self.store.read()?.scan::<DriftSubject>(.., MAX_SUBJECTS)?;
-        let due = subjects.into_iter().filter(|subject| rules::is_due(subject, self.config.windows(&subject.service)));
-        for subject in due.take(COMPARED_AT_ONCE) {
+        let due = subjects.into_iter().filter(|subject| {
+            let since = self.compared.get(&tandem_domain::Record::key(subject)).map(|at| now.millis_since(*at));
+            let windows = self.config.windows(&subject.service);
+            rules::is_due(subject, windows) || rules::is_worth_a_look(subject, windows, since)
+        });
+        let due: Vec<DriftSubject> = due.take(COMPARED_AT_ONCE).collect();
+        for subject in due {
+            self.compared.insert(tandem_domain::Record::key(&subject), now);
             self.report(subject, now).await?;
         }
         let read = self.store.read()?;
@@ -85,7 +93,10 @@ impl DriftRoom {
                     let fresh = DriftSubject::of(&prediction);
                     let key = tandem_domain::Record::key(&fresh);
                     if !touched.contains_key(&key) {
-                        let known = tx.get::<DriftSubject>(&key)?.unwrap_or(fresh);
+                        let known = match tx.get::<DriftSubject>(&key)? {
+                            Some(known) => known,
+                            None => begun(tx, &touched, &prediction, &config)?.unwrap_or(fresh),
+                        };
                         touched.insert(key.clone(), known);
                     }
                     if let Some(subject) = touched.get_mut(&key) {
@@ -128,13 +139,39 @@ impl DriftRoom {
                 lines.push(ColumnDrift { column: Some(column.name.clone()), plugin: plugin.name.clone(), outcome });
             }
         }
+        lines.extend(compared.missing());
         let state = match sparse.iter().any(Option::is_none) {
             true => rules::state(&lines, self.config.drifted_share),
+            false if rules::has_gone_missing(&lines) => DriftState::Drifted,
             false => DriftState::InsufficientData,
         };
+        let is_due = rules::is_due(&subject, self.config.windows(&subject.service));
         let report = report_of(&subject, state, lines, span(&current, now), now);
-        subject.unreported = 0;
+        subject.uncompared = 0;
+        // Between reports only what is news is told, and only when two looks in turn say the same.
+        let news = self.is_news(&report)?.then(|| Suspected::of(&report));
+        let is_certain = news.as_ref().zip(subject.suspected.as_ref()).is_some_and(|(now, before)| now.agrees(before));
+        subject.suspected = news;
+        if !is_due && !is_certain {
+            return self
+                .store
+                .write(move |tx| {
+                    fitted_now.iter().try_for_each(|fitted| tx.put(fitted))?;
+                    tx.put(&subject)
+                })
+                .await;
+        }
+        (subject.unreported, subject.suspected) = (0, None);
         self.keep(subject, report, fitted_now).await
+    }
+
+    /// Whether a comparison says anything else than the last report of its subject: another state, or other columns that moved.
+    fn is_news(&self, report: &DriftReport) -> Result<bool, WriteError> {
+        let read = self.store.read()?;
+        let standing = read.get::<DriftStanding>(&tandem_domain::Record::key(&DriftStanding::after(None, report)))?;
+        let Some(standing) = standing.filter(|standing| standing.state == report.state) else { return Ok(true) };
+        let last = read.get::<DriftReport>(&standing.report)?;
+        Ok(last.is_none_or(|last| last.moved() != report.moved()))
     }
 
     /// Says that the reference was forgotten before it was described, and begins a new one with the rows that are there: a
@@ -156,7 +193,8 @@ impl DriftRoom {
         subject.reference_span = span(reference, now);
         let current = span(&without_places(current), now);
         let report = report_of(&subject, DriftState::InsufficientData, vec![line], current, now);
-        subject.reference = anew;
+        (subject.reference, subject.reference_version) = (anew, None);
+        subject.uncompared = 0;
         subject.current = Vec::new();
         subject.unreported = 0;
         self.keep(subject, report, Vec::new()).await
@@ -246,6 +284,17 @@ struct Compared<'a> {
 }
 
 impl Compared<'_> {
+    /// By column: whether values are missing that were there.
+    fn missing(&self) -> Vec<ColumnDrift> {
+        let of = |(column, before): (&ColumnDescription, &u64)| {
+            let reference = (*before, self.subject.reference.len());
+            let current = (present(column, self.current), self.current.len());
+            let outcome = Ok(rules::missing_share(reference, current));
+            ColumnDrift { column: Some(column.name.clone()), plugin: String::new(), outcome }
+        };
+        self.subject.columns.iter().zip(&self.subject.reference_present).map(of).collect()
+    }
+
     /// By column: why it cannot be compared, where it cannot.
     fn sparse_columns(&self) -> Vec<Option<Failure>> {
         let columns = self.subject.columns.iter().enumerate();
@@ -255,6 +304,28 @@ impl Compared<'_> {
         });
         sparse.collect()
     }
+}
+
+/// A version that is new to a service, as it begins: held against the version before it, where that has rows enough.
+fn begun(
+    tx: &mut WriteTx<'_>,
+    touched: &BTreeMap<(String, String), DriftSubject>,
+    first: &Prediction,
+    config: &DriftConfig,
+) -> Result<Option<DriftSubject>, WriteError> {
+    let of_service = (first.service.clone(), String::new())..(format!("{}\0", first.service), String::new());
+    let mut versions: BTreeMap<(String, String), DriftSubject> = tx
+        .scan::<DriftSubject>(of_service, MAX_SUBJECTS)?
+        .into_iter()
+        .map(|subject| (tandem_domain::Record::key(&subject), subject))
+        .collect();
+    versions.extend(touched.iter().map(|(key, subject)| (key.clone(), subject.clone())));
+    let others = versions.into_values().filter(|known| known.service == first.service && known.model == first.model);
+    let before = others.max_by_key(DriftSubject::newest);
+    let of = |before: DriftSubject| {
+        Some(DriftSubject::after(first, &before, rules::rows_before(&before, config.windows(&first.service))?))
+    };
+    Ok(before.and_then(of))
 }
 
 fn without_places(rows: Vec<Row>) -> Vec<Prediction> {
@@ -278,6 +349,7 @@ fn report_of(
         current,
         state,
         columns,
+        reference_version: subject.reference_version.clone(),
     }
 }
 

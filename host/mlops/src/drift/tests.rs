@@ -97,7 +97,13 @@ fn reports(store: &Store) -> Vec<DriftReport> {
 }
 
 fn config() -> DriftConfig {
-    DriftConfig { reference_rows: 60, window_rows: 60, report_every_rows: 30, ..DriftConfig::default() }
+    DriftConfig {
+        reference_rows: 60,
+        window_rows: 60,
+        report_every_rows: 30,
+        look_every_rows: 30,
+        ..DriftConfig::default()
+    }
 }
 
 fn standings(store: &Store) -> Vec<DriftStanding> {
@@ -178,7 +184,7 @@ async fn a_metric_that_changed_does_not_fit_a_part_of_the_reference() {
 }
 
 #[tokio::test]
-async fn columns_with_too_few_values_are_not_measured_and_without_others_nothing_can_be_said() {
+async fn columns_with_too_few_values_are_not_measured_and_that_values_are_missing_is_drift() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path(), StoreOptions::default()).expect("opens");
     let mut room = DriftRoom::new(store.clone(), Arc::new(Means::default()), config());
@@ -192,11 +198,11 @@ async fn columns_with_too_few_values_are_not_measured_and_without_others_nothing
     take_predictions(&store, empty).await.expect("kept");
     room.step(Timestamp(1)).await.expect("steps");
     let all = reports(&store);
-    assert_eq!((all.len(), all[0].state), (1, DriftState::InsufficientData));
+    assert_eq!((all.len(), all[0].state), (1, DriftState::Drifted));
+    assert_eq!(all[0].moved(), ["x", "prediction"]);
     let line = all[0].columns.iter().find(|line| line.column.as_deref() == Some("x")).expect("a line");
     let why = line.outcome.clone().expect_err("not measured").message;
     assert!(why.starts_with("1 rows of the current window have a value for x"), "{why}");
-    assert_eq!(room.counts.insufficient.get(), 1);
 }
 
 fn report_at(service: &str, at: i64, state: DriftState) -> DriftReport {
@@ -241,4 +247,56 @@ fn a_standing_holds_since_the_first_report_of_its_state_without_a_gap() {
         standing = DriftStanding::after(Some(&standing), &report_at("chat", hour(at), state));
         assert_eq!((standing.since, standing.at), (Timestamp(hour(since)), Timestamp(hour(at))));
     }
+}
+
+/// Rows of a version whose answers lie at a level, while its features are as ever.
+fn rows_of(version: &str, from: u64, count: u64, answers: f64) -> Vec<Prediction> {
+    let of = |row: Prediction| Prediction { version: version.into(), prediction: FeatureValue::Number(answers), ..row };
+    rows(from, count, 0.0).into_iter().map(of).collect()
+}
+
+#[tokio::test]
+async fn a_new_version_is_held_against_the_last_rows_of_the_one_before() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path(), StoreOptions::default()).expect("opens");
+    let mut room = DriftRoom::new(store.clone(), Arc::new(Means::default()), config());
+    take_predictions(&store, rows_of("1", 1, 150, 0.0)).await.expect("kept");
+    room.step(Timestamp(1)).await.expect("steps");
+    // A version that answers otherwise from its first row on.
+    take_predictions(&store, rows_of("2", 151, 40, 5.0)).await.expect("kept");
+    room.step(Timestamp(60_000)).await.expect("steps");
+    let latest = |version: &str| {
+        let all = reports(&store).into_iter().rev();
+        all.into_iter().find(|report| report.version == version).expect("a report")
+    };
+    let bad = latest("2");
+    assert_eq!((bad.reference_version.as_deref(), bad.state), (Some("1"), DriftState::Drifted));
+    assert_eq!((bad.moved(), bad.reference), (vec!["prediction"], (Timestamp(91), Timestamp(150))));
+    // One that answers as the last did, good or bad.
+    take_predictions(&store, rows_of("2", 191, 60, 5.0)).await.expect("kept");
+    take_predictions(&store, rows_of("3", 251, 40, 5.0)).await.expect("kept");
+    room.step(Timestamp(120_000)).await.expect("steps");
+    let same = latest("3");
+    assert_eq!((same.reference_version.as_deref(), same.state), (Some("2"), DriftState::Stable));
+    assert_eq!(latest("1").reference_version, None);
+}
+
+#[tokio::test]
+async fn between_reports_only_news_that_two_looks_agree_on_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path(), StoreOptions::default()).expect("opens");
+    let config = DriftConfig { report_every_rows: 1_000, window_rows: 60, look_every_rows: 30, ..config() };
+    let mut room = DriftRoom::new(store.clone(), Arc::new(Means::default()), config);
+    take_predictions(&store, rows_of("1", 1, 120, 0.0)).await.expect("kept");
+    room.step(Timestamp(0)).await.expect("steps");
+    let states = |store: &Store| reports(store).iter().map(|report| report.state).collect::<Vec<_>>();
+    assert_eq!(states(&store), [DriftState::Stable], "the window has moved on once");
+    for (look, rows) in [(1, 121), (2, 151)] {
+        take_predictions(&store, rows_of("1", rows, 30, 9.0)).await.expect("kept");
+        room.step(Timestamp(look * 60_000)).await.expect("steps");
+    }
+    assert_eq!(states(&store), [DriftState::Stable, DriftState::Drifted]);
+    take_predictions(&store, rows_of("1", 181, 30, 9.0)).await.expect("kept");
+    room.step(Timestamp(180_000)).await.expect("steps");
+    assert_eq!(states(&store).len(), 2, "no news");
 }

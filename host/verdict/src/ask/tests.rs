@@ -139,6 +139,8 @@ fn standing(keeping: Keeping) -> ObjectiveStanding {
         since: Timestamp(92 * MINUTE),
         counted: Vec::new(),
         sentence: "half of all requests took longer than 0.3 s".into(),
+        of: Vec::new(),
+        learned: None,
     }
 }
 

@@ -92,6 +92,7 @@ fn report(tx: &mut WriteTx<'_>, number: u64, version: &str, at: i64, state: Drif
         current: (Timestamp(2), Timestamp(3)),
         state,
         columns: Vec::new(),
+        reference_version: None,
     };
     tx.put(&DriftStanding::after(None, &report))?;
     tx.put(&report)

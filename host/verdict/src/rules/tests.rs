@@ -44,6 +44,7 @@ fn report(state: DriftState, drifted: &[&str]) -> DriftReport {
         current: (Timestamp(2), Timestamp(3)),
         state,
         columns: ["age", "prediction"].into_iter().map(line).collect(),
+        reference_version: None,
     }
 }
 
@@ -130,6 +131,8 @@ fn missed(indicator: Indicator) -> ObjectiveStanding {
         since: Timestamp(90),
         counted: Vec::new(),
         sentence: "30 % of 100 went wrong".into(),
+        of: Vec::new(),
+        learned: None,
     }
 }
 

@@ -10,6 +10,8 @@ use tandem_story::Deployment;
 
 /// How long an answer may take: a step's body is small.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// Drift reports that are looked at: of a handful of services the newest of each is among them.
+const NEWEST_REPORTS: usize = 40;
 /// Candidates of a cause that are looked at.
 const CANDIDATES: usize = 3;
 
@@ -88,6 +90,33 @@ impl Client {
         for verdict in told.as_array().into_iter().flatten() {
             let Some(service) = verdict["service"].as_str() else { continue };
             all.insert(service.to_owned(), self.said(verdict).await);
+        }
+        all
+    }
+
+    /// Objectives that are not kept, and drift that the newest report of a service's version tells, with a sentence for each.
+    pub(crate) async fn symptoms(&self) -> BTreeMap<(String, String), String> {
+        let mut all = BTreeMap::new();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let services = self.get(&["api", "v1", "services"], &[]).await.unwrap_or_default();
+        for service in services["items"].as_array().into_iter().flatten() {
+            let objectives = service["objectives"].as_array().into_iter().flatten();
+            for burning in objectives.filter(|objective| objective["keeping"] == "burning") {
+                all.insert((text(&service["name"]), text(&burning["indicator"])), text(&burning["sentence"]));
+            }
+        }
+        let reports = self.get(&["api", "v1", "drift"], &[("limit", NEWEST_REPORTS.to_string())]).await;
+        let mut seen = BTreeSet::new();
+        for report in reports.unwrap_or_default()["items"].as_array().into_iter().flatten() {
+            let subject = (text(&report["service"]), text(&report["version"]));
+            if seen.insert(subject.clone()) && report["state"] == "drifted" {
+                let columns = report["moved"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                let columns: Vec<&str> = columns.collect();
+                let against =
+                    report["reference_version"].as_str().map_or(String::new(), |one| format!(", beside {one}"));
+                let sentence = format!("version {}{against}: {} moved", subject.1, columns.join(", "));
+                all.insert((subject.0, format!("drift of {}", subject.1)), sentence);
+            }
         }
         all
     }

@@ -6,6 +6,7 @@ mod client;
 mod judge;
 mod play;
 mod print;
+mod symptoms;
 
 use judge::{Case, Judge};
 use std::{
@@ -42,6 +43,7 @@ pub struct Stories {
 struct Played {
     story: String,
     cases: Vec<Case>,
+    felt: symptoms::Felt,
     funnel: Funnel,
     seconds: f64,
     series: usize,

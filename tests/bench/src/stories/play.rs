@@ -1,6 +1,6 @@
 //! One story with one seed: the server with its rooms by hand, and everything that a step shows sent through its doors.
 
-use super::{Judge, Played, client::Client};
+use super::{Judge, Played, client::Client, symptoms::Symptoms};
 use std::{
     collections::BTreeSet,
     path::Path,
@@ -96,6 +96,7 @@ pub(super) async fn play(library: &Library, about: &About, seed: u64, folder: &P
     let (server, mut rooms) = Server::start_by_hand(options).await.unwrap_or_else(|error| panic!("{error}"));
     let mut client = Client::new(server.address().to_string());
     let mut judge = Judge::new(&play, start);
+    let mut symptoms = Symptoms::new(&play, start);
     let target = format!("http://{}", triton.address());
     while let Some(shown) = play.step() {
         clock.set(shown.at);
@@ -114,6 +115,7 @@ pub(super) async fn play(library: &Library, about: &About, seed: u64, folder: &P
         let next = shown.at.plus_millis(play.step_millis());
         settle(&mut rooms, &clock, shown.at, next).await;
         judge.look(&mut client, shown.at, tell).await;
+        symptoms.look(&client, shown.at, tell).await;
     }
     let funnel = client.funnel(&hook.posted()).await;
     drop(rooms);
@@ -121,6 +123,7 @@ pub(super) async fn play(library: &Library, about: &About, seed: u64, folder: &P
     Played {
         story: about.name.clone(),
         cases: judge.cases(),
+        felt: symptoms.felt(),
         funnel,
         seconds: 0.0,
         series: play.series().len(),

@@ -71,6 +71,7 @@ pub(super) fn summary(played: &[Played]) {
     println!("from felt to the first right verdict: {told}; never right: {never} of {}", faults.len());
     let wrong: f64 = cases.iter().map(|case| case.confidently_wrong).sum();
     println!("confidently wrong: {:.1} % of the time judged", 100.0 * wrong / cases.len().max(1) as f64);
+    felt(played);
     funnel(played);
     let seconds: f64 = played.iter().map(|one| one.seconds).sum();
     println!("{:.1} s in all, {:.1} s for a play", seconds, seconds / played.len().max(1) as f64);
@@ -82,6 +83,26 @@ fn matrix(cases: &[&Case]) {
     for truth in KINDS.iter().filter(|kind| **kind != "unknown") {
         let counts = KINDS.map(|answer| cases.iter().filter(|c| c.truth == *truth && c.answer == answer).count());
         println!("  {truth:<16}{}", counts.map(|count| format!("{count:>16}")).concat());
+    }
+}
+
+/// How soon users' symptoms were told, story by story, and which were told for nothing.
+fn felt(played: &[Played]) {
+    println!("\nsymptoms (objectives not kept, drift), by fault and service: minutes after it began, – for never");
+    let mut names: Vec<&str> = played.iter().map(|one| one.story.as_str()).collect();
+    names.dedup();
+    for name in names {
+        let of: Vec<&Played> = played.iter().filter(|one| one.story == name).collect();
+        let after = of.iter().flat_map(|one| &one.felt.after);
+        let told: Vec<String> = after
+            .map(|(service, after)| {
+                after.map_or(format!("{service} –"), |millis| format!("{service} {:.1}", millis as f64 / 6e4))
+            })
+            .collect();
+        println!("  {name:<24}{}", told.join(", "));
+        for one in of.iter().flat_map(|one| &one.felt.for_nothing) {
+            println!("    for nothing: {one}");
+        }
     }
 }
 
