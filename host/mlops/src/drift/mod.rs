@@ -141,7 +141,7 @@ impl DriftRoom {
         }
         lines.extend(compared.missing());
         let state = match sparse.iter().any(Option::is_none) {
-            true => rules::state(&lines, self.config.drifted_share),
+            true => rules::state(&lines, self.config.drifted_share, subject.reference.len()),
             false if rules::has_gone_missing(&lines) => DriftState::Drifted,
             false => DriftState::InsufficientData,
         };

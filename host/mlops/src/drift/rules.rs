@@ -11,7 +11,7 @@ use tandem_domain::{
 };
 
 /// A new version is held against the one before it where that has at least so many rows: fewer are no sample of what it gets.
-pub(super) const LEAST_ROWS_BEFORE: usize = 200;
+pub(super) const LEAST_ROWS_BEFORE: usize = 100;
 /// A comparison between two reports is not made sooner than so many milliseconds after the last: a service with thousands of
 /// predictions a second is not compared for each hundred of them.
 const LEAST_BETWEEN_MILLIS: i64 = 20_000;
@@ -28,7 +28,7 @@ pub(super) fn rows_before(before: &DriftSubject, windows: Windows) -> Option<Vec
     let own = before.reference.iter().filter(|_| before.reference_version.is_none());
     let mut rows: Vec<u64> = own.chain(&before.current).copied().collect();
     rows.drain(..rows.len().saturating_sub(windows.reference_rows));
-    (rows.len() >= LEAST_ROWS_BEFORE.min(windows.reference_rows)).then_some(rows)
+    (rows.len() >= LEAST_ROWS_BEFORE).then_some(rows)
 }
 
 /// Puts a row into the reference until it is full, then into the sliding window.
@@ -131,7 +131,7 @@ pub(super) fn unfittable(fitted: Option<&FittedColumn>, plugin: &str, kept: usiz
 /// Drifted when, for one of the metrics, at least the given share of its columns is (metrics are not mixed: two that measure
 /// the same thing would count it twice); when what the model says has moved by the word of most metrics, which matters
 /// however many features stand beside it; and when values are missing.
-pub(super) fn state(lines: &[ColumnDrift], drifted_share: f64) -> DriftState {
+pub(super) fn state(lines: &[ColumnDrift], drifted_share: f64, reference_rows: usize) -> DriftState {
     let mut by_metric: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for line in lines {
         // What the host measures itself beside them does not say that a metric works.
@@ -147,7 +147,9 @@ pub(super) fn state(lines: &[ColumnDrift], drifted_share: f64) -> DriftState {
         return DriftState::Failed;
     }
     let drifted = by_metric.values().any(|(drifted, all)| *drifted as f64 >= drifted_share * *all as f64);
-    let drifted = drifted || has_gone_missing(lines) || moved(lines).into_iter().any(is_answer);
+    // A handful of rows as reference shows upheavals, and no fine shift.
+    let fine = reference_rows >= LEAST_ROWS_BEFORE;
+    let drifted = drifted || has_gone_missing(lines) || (fine && moved(lines).into_iter().any(is_answer));
     if drifted { DriftState::Drifted } else { DriftState::Stable }
 }
 

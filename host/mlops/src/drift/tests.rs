@@ -259,7 +259,11 @@ fn rows_of(version: &str, from: u64, count: u64, answers: f64) -> Vec<Prediction
 async fn a_new_version_is_held_against_the_last_rows_of_the_one_before() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path(), StoreOptions::default()).expect("opens");
-    let mut room = DriftRoom::new(store.clone(), Arc::new(Means::default()), config());
+    let mut room = DriftRoom::new(
+        store.clone(),
+        Arc::new(Means::default()),
+        DriftConfig { reference_rows: 100, window_rows: 100, ..config() },
+    );
     take_predictions(&store, rows_of("1", 1, 150, 0.0)).await.expect("kept");
     room.step(Timestamp(1)).await.expect("steps");
     // A version that answers otherwise from its first row on.
@@ -271,7 +275,7 @@ async fn a_new_version_is_held_against_the_last_rows_of_the_one_before() {
     };
     let bad = latest("2");
     assert_eq!((bad.reference_version.as_deref(), bad.state), (Some("1"), DriftState::Drifted));
-    assert_eq!((bad.moved(), bad.reference), (vec!["prediction"], (Timestamp(91), Timestamp(150))));
+    assert_eq!((bad.moved(), bad.reference), (vec!["prediction"], (Timestamp(51), Timestamp(150))));
     // One that answers as the last did, good or bad.
     take_predictions(&store, rows_of("2", 191, 60, 5.0)).await.expect("kept");
     take_predictions(&store, rows_of("3", 251, 40, 5.0)).await.expect("kept");

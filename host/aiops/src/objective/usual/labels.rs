@@ -22,6 +22,12 @@ const DEVIATIONS: f64 = 3.0;
 const CALM_DEVIATIONS: f64 = 1.0;
 /// … for so many slots: two minutes.
 const CALM_SLOTS: u32 = 8;
+/// How far agreement varies by itself is seen from so many stretches of [`SHORT_SLOTS`] at the least (twenty minutes) …
+const LEAST_STRETCHES: usize = 4;
+/// … and the newest so many: six hours.
+const MOST_STRETCHES: usize = 72;
+/// A stretch with fewer labels says nothing of that.
+const LEAST_OF_STRETCH: f64 = 5.0;
 /// What stands in for a past that a restart forgot: it weighs as much as so many labels.
 const REMEMBERED_LABELS: f64 = 1_000.0;
 
@@ -45,14 +51,25 @@ impl Agreement {
 }
 
 /// Whether agreement fell from one to the other, certainly and by enough: two proportions.
-fn fell(usual: Agreement, now: Agreement, deviations: f64) -> bool {
+fn fell(Usual { agreement: usual, spread, .. }: &Usual, now: Agreement, deviations: f64) -> bool {
+    let usual = *usual;
     let error = |one: Agreement| {
         // Half a label each way, so that a share of all or nothing is not taken for certain.
         let share = (one.agreed + 0.5) / (one.labels + 1.0);
         share * (1.0 - share) / one.labels.max(1.0)
     };
     let fall = usual.share() - now.share();
-    fall - deviations * (error(usual) + error(now)).sqrt() >= LEAST_FALL
+    fall - deviations * (spread * (error(usual) + error(now))).sqrt() >= LEAST_FALL
+}
+
+/// What a version is held against.
+#[derive(Debug, Clone, PartialEq)]
+struct Usual {
+    agreement: Agreement,
+    /// How many times as much it varies by itself as labels that know nothing of each other would.
+    spread: f64,
+    /// The version whose past it is, where that is another.
+    against: Option<String>,
 }
 
 /// One version.
@@ -62,6 +79,9 @@ struct Version {
     seen: Agreement,
     recent: VecDeque<Agreement>,
     past: Agreement,
+    /// The past by stretches, and the one that is being filled.
+    stretches: VecDeque<Agreement>,
+    filling: (usize, Agreement),
     /// The slot in which it last had a label.
     heard: i64,
     /// Since which slot it is worse, what with, and for how many slots that is over.
@@ -115,6 +135,13 @@ impl Version {
             && self.since.is_none()
         {
             self.past = self.past.and(old);
+            self.filling = (self.filling.0 + 1, self.filling.1.and(old));
+            if self.filling.0 == SHORT_SLOTS {
+                self.stretches.push_back(std::mem::take(&mut self.filling).1);
+                if self.stretches.len() > MOST_STRETCHES {
+                    self.stretches.pop_front();
+                }
+            }
             if self.past.labels > MOST_PAST {
                 self.past = Agreement { labels: self.past.labels / 2.0, agreed: self.past.agreed / 2.0 };
             }
@@ -125,18 +152,28 @@ impl Version {
         self.recent.iter().rev().take(slots).fold(Agreement::default(), |sum, one| sum.and(*one))
     }
 
-    fn judge(&mut self, slot: i64, name: &str, usual: Option<(Agreement, Option<String>)>) {
-        let Some((usual, against)) = usual else { return };
+    /// How many times as much agreement varies from stretch to stretch as chance alone explains (Pearson's statistic over its
+    /// degrees of freedom); none where too few stretches are known.
+    fn spread(&self) -> Option<f64> {
+        let share = (self.past.agreed + 0.5) / (self.past.labels + 1.0);
+        let of = |one: &Agreement| (one.agreed - one.labels * share).powi(2) / (one.labels * share * (1.0 - share));
+        let told: Vec<f64> = self.stretches.iter().filter(|one| one.labels >= LEAST_OF_STRETCH).map(of).collect();
+        (told.len() >= LEAST_STRETCHES).then(|| (told.iter().sum::<f64>() / (told.len() - 1) as f64).max(1.0))
+    }
+
+    fn judge(&mut self, slot: i64, name: &str, usual: Option<Usual>) {
+        let Some(usual) = usual else { return };
         let (short, long) = (self.lately(SHORT_SLOTS), self.lately(RECENT_SLOTS));
-        let begins = |window: &Agreement| window.labels >= LEAST_LABELS && fell(usual, *window, DEVIATIONS);
+        let begins = |window: &Agreement| window.labels >= LEAST_LABELS && fell(&usual, *window, DEVIATIONS);
         if let Some(window) = [short, long].into_iter().find(begins) {
             let since = slot - self.recent.len().min(SHORT_SLOTS) as i64 / 2;
             self.since.get_or_insert(since);
             let version = Some(name.to_owned());
-            self.learned = Learned { usual: usual.share(), now: window.share(), share: 1.0, version, against };
+            let (was, against) = (usual.agreement.share(), usual.against.clone());
+            self.learned = Learned { usual: was, now: window.share(), share: 1.0, version, against };
         }
         let enough = short.labels >= LEAST_LABELS;
-        let is_calm = if enough { !fell(usual, short, CALM_DEVIATIONS) } else { long.labels == 0.0 };
+        let is_calm = if enough { !fell(&usual, short, CALM_DEVIATIONS) } else { long.labels == 0.0 };
         self.calm = if is_calm { self.calm + 1 } else { 0 };
         if self.calm >= CALM_SLOTS {
             (self.since, self.learned) = (None, Learned::default());
@@ -154,7 +191,7 @@ impl Labels {
             known.take(slot, *counted);
         }
         self.versions.retain(|name, _| seen.iter().any(|(known, _)| known == name));
-        let usual: BTreeMap<String, Option<(Agreement, Option<String>)>> =
+        let usual: BTreeMap<String, Option<Usual>> =
             self.versions.keys().map(|name| (name.clone(), self.usual_of(name))).collect();
         let mut answers = Answers { knows: usual.values().any(Option::is_some), ..Answers::default() };
         for (name, usual) in usual {
@@ -170,16 +207,17 @@ impl Labels {
 
     /// What a version is held against: its own past, or where that is short that of the version of the same model that had the
     /// latest labels.
-    fn usual_of(&self, name: &str) -> Option<(Agreement, Option<String>)> {
+    fn usual_of(&self, name: &str) -> Option<Usual> {
         let own = self.versions.get(name)?;
         if own.past.labels >= LEAST_PAST {
-            return Some((own.past, None));
+            return Some(Usual { agreement: own.past, spread: own.spread()?, against: None });
         }
         let model = |name: &str| name.rsplit_once('@').map(|(model, _)| model.to_owned());
         let others = self.versions.iter().filter(|(other, version)| {
             *other != name && model(other) == model(name) && version.past.labels >= LEAST_PAST
         });
-        others.max_by_key(|(_, version)| version.heard).map(|(other, version)| (version.past, Some(other.clone())))
+        let (other, before) = others.max_by_key(|(_, version)| version.heard)?;
+        Some(Usual { agreement: before.past, spread: before.spread()?, against: Some(other.clone()) })
     }
 }
 
@@ -247,6 +285,17 @@ mod tests {
         let answers = fleet.run(20, &[("7", 20.0, 0.7)]);
         assert_eq!((answers.since.is_some(), answers.learned.against), (true, None));
         assert_eq!(fleet.run(60, &[("7", 20.0, 0.9)]).since, None);
+    }
+
+    #[test]
+    fn a_fall_within_what_comes_and_goes_by_itself_is_none() {
+        let mut fleet = Fleet::default();
+        for hour in 0..6 {
+            fleet.run(SHORT_SLOTS * 2, &[("1", 12.0, 0.95)]);
+            let answers = fleet.run(SHORT_SLOTS, &[("1", 12.0, 0.7)]);
+            assert!(hour < 2 || answers.since.is_none(), "{hour}: {answers:?}");
+            fleet.run(SHORT_SLOTS * 2, &[("1", 12.0, 0.95)]);
+        }
     }
 
     #[test]
