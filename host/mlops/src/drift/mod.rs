@@ -167,6 +167,10 @@ impl DriftRoom {
 
     /// Whether a comparison says anything else than the last report of its subject: another state, or other columns that moved.
     fn is_news(&self, report: &DriftReport) -> Result<bool, WriteError> {
+        if report.state == DriftState::Drifted && report.moved().is_empty() {
+            // One metric alone says so of its columns: looked at often, that happens by chance. The next report tells.
+            return Ok(false);
+        }
         let read = self.store.read()?;
         let standing = read.get::<DriftStanding>(&tandem_domain::Record::key(&DriftStanding::after(None, report)))?;
         let Some(standing) = standing.filter(|standing| standing.state == report.state) else { return Ok(true) };
