@@ -2,7 +2,7 @@
 
 use super::{Drifting, Facts};
 use tandem_domain::{
-    Timestamp,
+    Failure, FailureCode, Timestamp,
     drift::{DriftReport, DriftState},
     prediction::{RECENT_MINUTES, TrafficMinute},
     verdict::{Health, ModelAnswer},
@@ -110,7 +110,9 @@ fn measured(report: &DriftReport) -> String {
     let mut columns: Vec<&str> = report.columns.iter().filter_map(|line| line.column.as_deref()).collect();
     columns.sort_unstable();
     columns.dedup();
-    let failed = report.columns.iter().filter(|line| line.outcome.is_err()).count();
+    // A metric that does not take columns of a kind, and never will, has not failed at it.
+    let fails = |failure: &Failure| failure.retry || failure.code != FailureCode::Unsupported;
+    let failed = report.columns.iter().filter(|line| line.outcome.as_ref().is_err_and(fails)).count();
     let mut named = drifted.iter().take(MAX_NAMED_COLUMNS).copied().collect::<Vec<_>>().join(", ");
     if drifted.len() > MAX_NAMED_COLUMNS {
         named.push_str(", …");
