@@ -10,6 +10,7 @@ use crate::routes::state_word;
 use maud::{Markup, html};
 use tandem_domain::{
     Timestamp,
+    entity::EntityId,
     incident::Incident,
     plugin::{PluginState, PluginStatus},
     target::TargetStatus,
@@ -124,7 +125,7 @@ fn service(verdict: &Verdict, now: Timestamp) -> Markup {
                 (answer(verdict.model.state, model, verdict.model.since, now))
                 (answer(verdict.infrastructure.state, infrastructure, verdict.infrastructure.since, now))
                 @if let Some(lies) = lies(verdict) { span.answer { "the cause lies " (lies)
-                    @if let Some(entity) = &verdict.cause_entity { ": " code { (entity) } } } }
+                    @if let Some(entity) = &verdict.cause_entity { ": " (called(verdict, entity)) } } }
             }
             @if !verdict.infrastructure.incidents.is_empty() {
                 p { "Look at " @for id in &verdict.infrastructure.incidents { a href={ "/incidents/" (id) } { "incident #" (id) } " " } }
@@ -138,6 +139,12 @@ fn service(verdict: &Verdict, now: Timestamp) -> Markup {
 fn answer(state: Health, words: &str, then: Option<Timestamp>, now: Timestamp) -> Markup {
     html! { span.answer { span.dot.(health_class(state)) {} (words)
     @if let (Some(then), true) = (then, state != Health::Unknown) { span.quiet { " " (since(then, now)) } } } }
+}
+
+/// What people call the entity, where a candidate tells.
+fn called(verdict: &Verdict, entity: &EntityId) -> Markup {
+    let known = verdict.grounds.candidates.iter().find(|candidate| candidate.entity == *entity);
+    html! { @if let Some(known) = known { (known.name) } @else { code { (entity) } } }
 }
 
 /// Where the cause lies, when something is wrong.
