@@ -1,7 +1,7 @@
 //! Samples of series as a Parquet file: a column for each label (`__name__` among them; null where a series has none), the
 //! moment as `timestamp` (milliseconds, UTC), and the `value`, bit for bit, stale markers too. A label that is itself called
 //! `timestamp` or `value` has the column `label.timestamp` or `label.value`. A file for series that have native histograms has
-//! columns for those too (see [`super::distributions`]), and `value` is null in their rows.
+//! columns for those too (see `distributions` beside this), and `value` is null in their rows.
 //!
 //! The file is made row group for row group, and what is done can be taken away at any time, so that a file of any length
 //! needs the memory of one group.
