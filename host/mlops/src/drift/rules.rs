@@ -149,11 +149,54 @@ pub(super) fn state(lines: &[ColumnDrift], drifted_share: f64, reference_rows: u
     let drifted = by_metric.values().any(|(drifted, all)| *drifted as f64 >= drifted_share * *all as f64);
     // A handful of rows as reference shows upheavals, and no fine shift.
     let fine = reference_rows >= LEAST_ROWS_BEFORE;
-    let drifted = drifted || has_gone_missing(lines) || (fine && moved(lines).into_iter().any(is_answer));
+    // Where the metrics agree on no column, one of them alone has come upon chance: it is asked often enough.
+    let moved = moved(lines);
+    let drifted =
+        (drifted && !moved.is_empty()) || has_gone_missing(lines) || (fine && moved.into_iter().any(is_answer));
     if drifted { DriftState::Drifted } else { DriftState::Stable }
 }
 
 /// Whether values of any column are missing where they were not.
 pub(super) fn has_gone_missing(lines: &[ColumnDrift]) -> bool {
     lines.iter().any(|line| matches!(&line.outcome, Ok(drift) if drift.drifted && drift.method.id == MISSING_SHARE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A metric's word on a column.
+    fn line(plugin: &str, column: &str, drifted: bool) -> ColumnDrift {
+        let method = Method {
+            id: plugin.into(),
+            version: "1".into(),
+            binning: String::new(),
+            log_base: String::new(),
+            smoothing: String::new(),
+        };
+        let drift = Drift {
+            column: Some(0),
+            value: f64::from(u8::from(drifted)),
+            p_value: None,
+            threshold: 0.5,
+            drifted,
+            reference_count: 100,
+            current_count: 100,
+            method,
+            details: Vec::new(),
+        };
+        ColumnDrift { column: Some(column.into()), plugin: plugin.into(), outcome: Ok(drift) }
+    }
+
+    #[test]
+    fn one_metric_alone_has_come_upon_chance_and_two_that_agree_have_not() {
+        let of = |second: bool| {
+            let columns = ["age", "price"].into_iter();
+            columns.flat_map(|column| [line("ks", column, true), line("psi", column, second)]).collect::<Vec<_>>()
+        };
+        assert_eq!(state(&of(false), 0.5, 500), DriftState::Stable);
+        assert_eq!(state(&of(true), 0.5, 500), DriftState::Drifted);
+        let alone: Vec<ColumnDrift> = ["age", "price"].map(|column| line("ks", column, true)).into();
+        assert_eq!(state(&alone, 0.5, 500), DriftState::Drifted, "where there is only one metric, it is believed");
+    }
 }
