@@ -8,7 +8,7 @@ use tandem_domain::{
     alert::Alert,
     cause::{DriftedColumn, SuspectChange, SuspectFault},
     deployment::{Deployment, DeploymentStatus},
-    drift::DriftState,
+    drift::{DriftState, is_answer},
     event::Event,
     objective::{Indicator, OBJECTIVES, ObjectiveStanding},
     prediction::ServiceTraffic,
@@ -29,8 +29,6 @@ const CHANGES_MILLIS: i64 = 2 * 3_600_000;
 const NEW_VERSION_MILLIS: i64 = 2 * 3_600_000;
 /// How many times beyond its threshold a column can be.
 const MAX_TIMES: f64 = 100.0;
-/// Columns that are the model's own answers.
-pub(crate) const ANSWERS: [&str; 2] = ["prediction", "score"];
 
 /// What of a service is asked about: its records.
 pub(super) struct Told<'a> {
@@ -134,17 +132,18 @@ pub(super) fn drifted(suspects: &Suspects, told: &Told<'_>, now: Timestamp) -> V
     if report.state != DriftState::Drifted || now > standing.holds_until() {
         return Vec::new();
     }
+    let moved = report.moved();
     let mut columns: BTreeMap<&str, f64> = BTreeMap::new();
     for line in &report.columns {
         let (Some(column), Ok(drift)) = (line.column.as_deref(), line.outcome.as_ref()) else { continue };
-        if drift.drifted {
+        if drift.drifted && moved.contains(&column) {
             let times = drift.value / drift.threshold;
             let times = if times.is_finite() { times.clamp(1.0, MAX_TIMES) } else { 1.0 };
             let known = columns.entry(column).or_insert(times);
             *known = known.max(times);
         }
     }
-    let only_answers = columns.keys().all(|column| ANSWERS.contains(column));
+    let only_answers = columns.keys().all(|column| is_answer(column));
     let version = version_id(&report.model, &report.version);
     let of_version = suspects.index.get(&version).copied().filter(|_| only_answers);
     let column = |(column, value): (&str, f64)| DriftedColumn {

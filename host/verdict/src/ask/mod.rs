@@ -11,8 +11,9 @@ mod tables;
 mod trouble;
 
 pub use explain::{AskedAgain, Explanation, Followed, Origin, ask_again, explain};
-pub(crate) use known::{ANSWERS, new_version, version_before};
+pub(crate) use known::{new_version, version_before};
 pub use metrics::AskMetrics;
+pub(crate) use suspects::version_id;
 pub use tables::{Answer, Diagnosis, KeptCase};
 pub(crate) use trouble::Trouble;
 pub use trouble::{Trigger, TriggerKind};

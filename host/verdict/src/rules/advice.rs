@@ -1,23 +1,19 @@
 //! What to do about it.
 
 use super::Facts;
-use crate::ask::{ANSWERS, new_version, version_before};
+use crate::ask::{new_version, version_before};
 use tandem_domain::{
     cause::Direction,
+    drift::is_answer,
     entity::EntityId,
-    verdict::{Candidate, CauseKind, Suggestion},
+    verdict::{CauseKind, Suggestion},
 };
 
 /// A rise of requests counts as one of load from so many spreads on.
 const LOAD_SCORE: f64 = 3.0;
 
 /// What to do; none where nothing is wrong, or nothing can be said.
-pub(super) fn suggest(
-    facts: &Facts<'_>,
-    kind: CauseKind,
-    entity: Option<&EntityId>,
-    first: Option<&Candidate>,
-) -> Option<Suggestion> {
+pub(super) fn suggest(facts: &Facts<'_>, kind: CauseKind, entity: Option<&EntityId>) -> Option<Suggestion> {
     match kind {
         CauseKind::None => None,
         CauseKind::Unknown => {
@@ -26,9 +22,9 @@ pub(super) fn suggest(
         }
         CauseKind::Model => Some(of_model(facts)),
         CauseKind::Data => Some(of_data(facts)),
-        CauseKind::Infrastructure => entity.map(|entity| of_machine(facts, entity, first)),
+        CauseKind::Infrastructure => entity.map(|entity| of_machine(facts, entity)),
         CauseKind::Both => {
-            let below = entity.map(|entity| of_machine(facts, entity, first));
+            let below = entity.map(|entity| of_machine(facts, entity));
             let above = if inputs_drifted(facts) { of_data(facts) } else { of_model(facts) };
             let Some(below) = below else { return Some(above) };
             let action = format!("{}+{}", below.action, above.action);
@@ -42,8 +38,8 @@ fn told(action: &str, sentence: String) -> Suggestion {
 }
 
 fn drifted_inputs<'a>(facts: &'a Facts<'_>) -> Vec<&'a str> {
-    let columns = facts.drifting.map(|drifting| super::model::drifted_columns(&drifting.report)).unwrap_or_default();
-    columns.into_iter().filter(|column| !ANSWERS.contains(column)).collect()
+    let columns = facts.drifting.map(|drifting| drifting.report.moved()).unwrap_or_default();
+    columns.into_iter().filter(|column| !is_answer(column)).collect()
 }
 
 fn inputs_drifted(facts: &Facts<'_>) -> bool {
@@ -76,7 +72,7 @@ fn of_data(facts: &Facts<'_>) -> Suggestion {
 }
 
 /// By the kind of what is to blame.
-fn of_machine(facts: &Facts<'_>, entity: &EntityId, first: Option<&Candidate>) -> Suggestion {
+fn of_machine(facts: &Facts<'_>, entity: &EntityId) -> Suggestion {
     let name = facts.name(entity);
     let more_asked = facts.diagnosis.and_then(|one| one.outcome.as_ref().ok()).is_some_and(|answer| {
         let signals = answer.candidates.iter().flat_map(|candidate| &candidate.signals);
@@ -84,8 +80,7 @@ fn of_machine(facts: &Facts<'_>, entity: &EntityId, first: Option<&Candidate>) -
             signal.name == "model.requests" && signal.direction == Direction::Up && signal.score >= LOAD_SCORE
         })
     });
-    let kind = first.filter(|one| one.entity == *entity).map_or(entity.kind(), |one| one.entity.kind());
-    match kind {
+    match entity.kind() {
         "service" if more_asked => {
             told("scale-out", format!("more is asked of {name} than it can take: add replicas, or shed load"))
         }

@@ -1,10 +1,10 @@
 //! Where the cause lies: what the model's half says, what lies below, and what was answered when it was asked who is to blame.
 
 use super::{Drifting, Facts, advice, below::OnPath, below::firing, cost, model};
-use crate::ask::{ANSWERS, Answer, new_version};
+use crate::ask::{Answer, new_version, version_id};
 use tandem_domain::{
     Severity, Timestamp,
-    drift::DriftState,
+    drift::{DriftState, is_answer},
     entity::EntityId,
     objective::ObjectiveStanding,
     verdict::{Candidate, CauseKind, Grounds, Health, ModelAnswer},
@@ -85,13 +85,13 @@ fn wrong(facts: &Facts<'_>) -> Option<Wrong> {
     let disagrees = facts.wrong();
     let new = new_version(facts.traffic, facts.at);
     let blamed = |kind: CauseKind| first(answer(facts)).is_some_and(|one| one.kind == kind);
-    let version = new.map(|new| EntityId(format!("model-version:{}@{}", new.model, new.version)));
+    let version = new.map(|new| version_id(&new.model, &new.version));
     let tail = new.map(|new| format!(", since version {} answers", new.version)).unwrap_or_default();
     if let Some(Drifting { report, standing }) = drifted {
-        let columns = model::drifted_columns(report);
-        let inputs = columns.iter().any(|name| !ANSWERS.contains(name));
-        if inputs {
-            let certainty = Certainty::of_signs(&[true, true, disagrees.is_some(), blamed(CauseKind::Data)]);
+        let inputs = report.moved().into_iter().filter(|name| !is_answer(name)).count();
+        if inputs > 0 {
+            let signs = [true, inputs > 1, disagrees.is_some(), blamed(CauseKind::Data)];
+            let certainty = Certainty::of_signs(&signs);
             let what = "what it is given has moved".to_owned();
             return Some(Wrong { kind: CauseKind::Data, entity: None, what, since: standing.since, certainty });
         }
@@ -192,7 +192,10 @@ fn unexplained(facts: &Facts<'_>, model: &ModelAnswer) -> (CauseKind, Option<Ent
         (None, ..) if model.state == Health::Unknown && !facts.has_infrastructure() => {
             (CauseKind::Unknown, None, Certainty::NONE)
         }
-        (None, ..) => (CauseKind::None, None, Certainty::of_signs(&[true, true])),
+        (None, ..) => {
+            let seen = [model.state == Health::Ok, facts.has_infrastructure()];
+            (CauseKind::None, None, Certainty::of_signs(&seen))
+        }
     }
 }
 
@@ -257,7 +260,7 @@ fn grounds(facts: &Facts<'_>, kind: CauseKind, entity: Option<&EntityId>, certai
         confident: certainty.confident,
         confidence: certainty.confidence,
         doubt,
-        suggestion: advice::suggest(facts, kind, entity, candidates.first()),
+        suggestion: advice::suggest(facts, kind, entity),
         cost: cost::cost(facts),
         candidates,
         onset: facts.diagnosis.map(|diagnosis| diagnosis.onset),

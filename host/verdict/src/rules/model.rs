@@ -92,21 +92,8 @@ fn seen_lately(facts: &Facts<'_>) -> Vec<String> {
     seen
 }
 
-pub(super) fn drifted_columns(report: &DriftReport) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for line in &report.columns {
-        let drifted = line.outcome.as_ref().is_ok_and(|drift| drift.drifted);
-        if let (true, Some(name)) = (drifted, line.column.as_deref())
-            && !names.contains(&name)
-        {
-            names.push(name);
-        }
-    }
-    names
-}
-
 fn measured(report: &DriftReport) -> String {
-    let drifted = drifted_columns(report);
+    let drifted = report.moved();
     let mut columns: Vec<&str> = report.columns.iter().filter_map(|line| line.column.as_deref()).collect();
     columns.sort_unstable();
     columns.dedup();
