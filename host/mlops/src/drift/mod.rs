@@ -115,6 +115,8 @@ impl DriftRoom {
         if live.is_empty() {
             return Ok(());
         }
+        // Before the columns are described, by which the first report is told from the others.
+        let is_due = rules::is_due(&subject, self.config.windows(&subject.service));
         let reference = without_places(self.rows(&subject.reference)?);
         let current = self.rows(&subject.current)?;
         if subject.columns.is_empty() {
@@ -145,7 +147,6 @@ impl DriftRoom {
             false if rules::has_gone_missing(&lines) => DriftState::Drifted,
             false => DriftState::InsufficientData,
         };
-        let is_due = rules::is_due(&subject, self.config.windows(&subject.service));
         let report = report_of(&subject, state, lines, span(&current, now), now);
         subject.uncompared = 0;
         // Between reports only what is news is told, and only when two looks in turn say the same.

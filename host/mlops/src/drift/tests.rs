@@ -116,6 +116,29 @@ async fn forget(store: &Store, through: u64) {
 }
 
 #[tokio::test]
+async fn a_first_report_that_is_due_sooner_than_the_others_is_made() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path(), StoreOptions::default()).expect("opens");
+    let early = config::WindowsConfig {
+        reference_rows: Some(40),
+        window_rows: Some(300),
+        report_every_rows: Some(300),
+        first_report_rows: Some(30),
+    };
+    let config = DriftConfig { service: [("chat".to_owned(), early)].into(), ..config() };
+    let mut room = DriftRoom::new(store.clone(), Arc::new(Means::default()), config);
+    take_predictions(&store, rows(1, 69, 0.0)).await.expect("kept");
+    room.step(Timestamp(1)).await.expect("steps");
+    assert!(reports(&store).is_empty(), "one row is missing");
+    take_predictions(&store, rows(70, 1, 0.0)).await.expect("kept");
+    room.step(Timestamp(2)).await.expect("steps");
+    assert_eq!(reports(&store).len(), 1);
+    take_predictions(&store, rows(71, 100, 0.0)).await.expect("kept");
+    room.step(Timestamp(60_000)).await.expect("steps");
+    assert_eq!(reports(&store).len(), 1, "the second waits for its rows");
+}
+
+#[tokio::test]
 async fn a_shift_is_reported_a_failed_metric_is_a_failed_line_and_nothing_is_reported_twice() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path(), StoreOptions::default()).expect("opens");
