@@ -9,6 +9,13 @@ use crate::{
 };
 use std::{path::Path, sync::Arc};
 
+/// Samples are counted in parts of so long: Prometheus loads no more than 50 million for a query, and the metric with the most
+/// series has 16 of them in an hour of 200,000.
+const COUNTED_AT_ONCE_SECONDS: i64 = 3_600;
+/// Parts end beside the samples, which are whole multiples of a step before the newest: whether a range holds its own ends is not
+/// the same in all servers.
+const BESIDE_SAMPLES_SECONDS: f64 = 1.0;
+
 /// Sets the ingest of servers side by side.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Ingest {
@@ -111,13 +118,16 @@ async fn measure(kind: Kind, folder: &Path, plan: &Plan, bodies: &Arc<Vec<Bodies
     measured
 }
 
-/// How many samples a server finds, metric by metric, so that no query holds them all.
+/// How many samples a server finds: metric by metric and part by part, so that no query holds more than a server allows one.
 pub async fn count(peer: &Peer, plan: &Plan) -> f64 {
-    let seconds = (plan.steps as i64 * STEP_MILLIS / 1_000) + 1;
+    let newest = plan.end.0 as f64 / 1e3 + BESIDE_SAMPLES_SECONDS;
+    let parts = plan.steps as i64 * STEP_MILLIS / 1_000 / COUNTED_AT_ONCE_SECONDS + 1;
     let mut counted = 0.0;
     for metric in metrics() {
-        let query = format!("sum(count_over_time({metric}[{seconds}s]))");
-        counted += peer.number(&query, plan.end.0 as f64 / 1e3).await;
+        let query = format!("sum(count_over_time({metric}[{COUNTED_AT_ONCE_SECONDS}s]))");
+        for part in 0..parts {
+            counted += peer.number(&query, newest - (part * COUNTED_AT_ONCE_SECONDS) as f64).await;
+        }
     }
     counted
 }
