@@ -85,6 +85,7 @@ pub struct Entity {
 impl Record for Entity {
     const TABLE: &'static str = "entities";
     const VERSION: u16 = 1;
+    const IN_LEAVES: bool = true;
     type Key = String;
     fn key(&self) -> String {
         self.id.0.clone()
@@ -110,6 +111,7 @@ impl EntityAlias {
 impl Record for EntityAlias {
     const TABLE: &'static str = "entity_aliases";
     const VERSION: u16 = 1;
+    const IN_LEAVES: bool = true;
     type Key = String;
     fn key(&self) -> String {
         self.alias.clone()

@@ -122,6 +122,7 @@ pub struct Meaning {
 impl Record for Meaning {
     const TABLE: &'static str = "meanings";
     const VERSION: u16 = 1;
+    const IN_LEAVES: bool = true;
     type Key = u64;
     fn key(&self) -> u64 {
         self.series.0
@@ -140,6 +141,7 @@ pub struct EntitySeries {
 impl Record for EntitySeries {
     const TABLE: &'static str = "entity_series";
     const VERSION: u16 = 1;
+    const IN_LEAVES: bool = true;
     type Key = (String, u64);
     fn key(&self) -> (String, u64) {
         (self.entity.0.clone(), self.series.0)

@@ -11,6 +11,10 @@ pub trait Record: Serialize + DeserializeOwned + Send + 'static {
     const TABLE: &'static str;
     /// Raised when an older body can no longer be read by this type; goes with a migration in the store.
     const VERSION: u16;
+    /// Whether records that lie next to each other share a row on disk: for types of which there are several for each series or
+    /// entity, each some hundred bytes long, that are mostly written many at a time. A record that is written by itself again
+    /// and again does better alone, since its neighbours would be written with it. Goes with a migration in the store.
+    const IN_LEAVES: bool = false;
     /// One of the key types that the store can order: `String`, `u64`, or a pair of such.
     type Key;
     /// The key this record lies under.

@@ -39,6 +39,7 @@ pub struct Relation {
 impl Record for Relation {
     const TABLE: &'static str = "relations";
     const VERSION: u16 = 1;
+    const IN_LEAVES: bool = true;
     type Key = (String, String);
     fn key(&self) -> (String, String) {
         (self.dependent.to_string(), self.dependency.to_string())

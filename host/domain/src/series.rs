@@ -116,6 +116,7 @@ pub struct Series {
 impl Record for Series {
     const TABLE: &'static str = "series";
     const VERSION: u16 = 1;
+    const IN_LEAVES: bool = true;
     type Key = u64;
     fn key(&self) -> u64 {
         self.id.0

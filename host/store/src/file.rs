@@ -2,8 +2,10 @@
 
 use crate::{
     disk::{Disk, Folder},
-    error::OpenError,
+    error::{OpenError, storage},
     index::{Kind, presence},
+    leaves,
+    packing::unpack,
     read::raw,
     series::{chunks_to_blocks, window_of_table},
 };
@@ -18,8 +20,8 @@ use std::{
 };
 
 /// The format this server writes; raised when a migration is needed, and when an older server would not read what is beside the
-/// file: since 5 the write-ahead log names native histograms, and before there were none in it.
-pub(crate) const FORMAT: u64 = 5;
+/// file: since 5 the write-ahead log names native histograms, and before there were none in it. Since 6 there are leaves.
+pub(crate) const FORMAT: u64 = 6;
 /// Facts about the file itself.
 pub(crate) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 /// The file's name in the data folder.
@@ -32,7 +34,40 @@ const IN_MAKING: &str = "tandem.redb.new-";
 
 /// Migrations by the format they start from; each runs in the transaction that raises the format.
 type Migration = (u64, fn(&WriteTransaction) -> Result<(), redb::Error>);
-const MIGRATIONS: &[Migration] = &[(1, registry_in_memory), (2, chunks_to_blocks)];
+const MIGRATIONS: &[Migration] = &[(1, registry_in_memory), (2, chunks_to_blocks), (5, records_to_leaves)];
+
+/// Tables whose records came into leaves with format 6. What a type says today may change; these do not.
+const IN_LEAVES_SINCE_6: [&str; 9] = [
+    "series",
+    "meanings",
+    "entity_series",
+    "entities",
+    "entity_aliases",
+    "relations",
+    "relation_dependents",
+    "map_claims",
+    "detector_states",
+];
+
+/// From format 5: records of which there are several for each series are gathered into leaves.
+fn records_to_leaves(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    for record in IN_LEAVES_SINCE_6 {
+        let before = format!("record/{record}");
+        if !transaction.list_tables()?.any(|table| table.name() == before) {
+            continue;
+        }
+        let rows = transaction.open_table(raw(&before))?;
+        let records = rows.iter()?.map(|row| {
+            let (key, value) = row.map_err(storage)?;
+            Ok((key.value().to_vec(), unpack(&before, value.value())?))
+        });
+        let mut gathered = transaction.open_table(raw(&leaves::table_of(record)))?;
+        leaves::gather(&mut gathered, records).map_err(|error| redb::Error::Corrupted(error.to_string()))?;
+        drop(rows);
+        transaction.delete_table(raw(&before))?;
+    }
+    Ok(())
+}
 
 /// From format 1: series are found by the index in memory, so that two tables go; which series have samples in which window
 /// is kept, and found out here by looking through the chunks.
@@ -330,5 +365,37 @@ mod tests {
         let meta = read.open_table(META).expect("meta");
         assert_eq!(meta.get("migrated").expect("reads").map(|v| v.value()), Some(1));
         assert_eq!(meta.get("format").expect("reads").map(|v| v.value()), Some(FORMAT));
+    }
+
+    #[test]
+    fn records_of_format_5_are_found_in_leaves() {
+        let folder = folder();
+        let place = Place::Folder(folder.path().into());
+        let database = place.open(1 << 20).expect("opens");
+        let transaction = database.begin_write().expect("writes");
+        let record =
+            |number: u64| format!("\u{1}node_filesystem_avail_bytes of the disk /dev/sd{number}, {}", number * 7);
+        for name in IN_LEAVES_SINCE_6 {
+            let name = format!("record/{name}");
+            let mut rows = transaction.open_table(raw(&name)).expect("opens");
+            for number in 0..1_000 {
+                let row = crate::packing::pack(&name, record(number).as_bytes()).into_owned();
+                rows.insert(number.to_be_bytes().as_slice(), row.as_slice()).expect("inserts");
+            }
+        }
+        transaction.open_table(META).expect("meta").insert("format", 5).expect("inserts");
+        transaction.commit().expect("commits");
+        drop(database);
+        let database = place.open(1 << 20).expect("opens");
+        let read = database.begin_read().expect("reads");
+        let tables: Vec<String> = read.list_tables().expect("reads").map(|table| table.name().to_owned()).collect();
+        assert!(!tables.iter().any(|table| table.starts_with("record/")), "{tables:?}");
+        let expected: Vec<_> =
+            (0..1_000_u64).map(|number| (number.to_be_bytes().to_vec(), record(number).into_bytes())).collect();
+        for name in IN_LEAVES_SINCE_6.map(leaves::table_of) {
+            let rows = read.open_table(raw(&name)).expect("opens");
+            let all = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
+            assert_eq!(leaves::range(&rows, &name, &all, usize::MAX, false).expect("reads"), expected);
+        }
     }
 }

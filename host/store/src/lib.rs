@@ -10,6 +10,7 @@ mod file;
 mod histograms;
 mod index;
 mod key;
+mod leaves;
 mod limits;
 mod logs;
 mod packing;

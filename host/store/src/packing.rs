@@ -13,6 +13,8 @@ use zstd::zstd_safe::{CCtx, CDict, CParameter, DCtx, DDict};
 const PACKED_WITH_1: u8 = 2;
 /// Dictionary 1, trained on records of node_exporter, Prometheus, GPU exporters and this server's own collectors.
 static DICTIONARY_1: &[u8] = include_bytes!("packing/1.dictionary");
+/// The first byte of a leaf that is left as it is.
+const PLAIN: u8 = 0;
 /// zstd's level: 3 us and 127 bytes for a record of a series; level 6 takes 18 us for 116 (4,399 records of 179 bytes).
 const LEVEL: i32 = 3;
 /// Shorter records are left as they are, in bytes.
@@ -51,16 +53,35 @@ pub(crate) fn pack<'b>(table: &str, bytes: &'b [u8]) -> Cow<'b, [u8]> {
     if !is_packed(table) || bytes.len() < SHORTEST_BYTES || bytes.len() > LONGEST_BYTES {
         return Cow::Borrowed(bytes);
     }
+    framed(bytes).map_or(Cow::Borrowed(bytes), Cow::Owned)
+}
+
+/// Bytes behind the first byte of what is packed; none where that gains nothing or cannot be done.
+fn framed(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut packed = vec![0; 1 + zstd::zstd_safe::compress_bound(bytes.len())];
     let compressed = COMPRESSOR.with_borrow_mut(|context| context.compress2(&mut packed[1..], bytes));
-    match compressed {
-        Ok(length) if 1 + length < bytes.len() => {
-            packed[0] = PACKED_WITH_1;
-            packed.truncate(1 + length);
-            Cow::Owned(packed)
+    let length = 1 + compressed.ok()?;
+    packed[0] = PACKED_WITH_1;
+    packed.truncate(length);
+    (length < bytes.len()).then_some(packed)
+}
+
+/// The records of a leaf as they are written into its row.
+pub(crate) fn compress(bytes: &[u8]) -> Vec<u8> {
+    framed(bytes).unwrap_or_else(|| [&[PLAIN], bytes].concat())
+}
+
+/// The records of a leaf as they were before [`compress`].
+///
+/// # Errors
+/// When they are damaged.
+pub(crate) fn decompress(table: &str, bytes: &[u8]) -> Result<Vec<u8>, ReadError> {
+    match bytes.split_first() {
+        Some((&PACKED_WITH_1, packed)) => unframed(table, packed),
+        Some((&PLAIN, plain)) => Ok(plain.to_vec()),
+        _ => {
+            Err(ReadError::Damaged { table: table.into(), what: "a leaf is packed in a way that is not known".into() })
         }
-        // Where it gains nothing, or cannot be done, the row is written as it is.
-        _ => Cow::Borrowed(bytes),
     }
 }
 
@@ -72,8 +93,11 @@ pub(crate) fn unpack(table: &str, bytes: &[u8]) -> Result<Vec<u8>, ReadError> {
     if !is_packed(table) || bytes.first() != Some(&PACKED_WITH_1) {
         return Ok(bytes.to_vec());
     }
+    unframed(table, &bytes[1..])
+}
+
+fn unframed(table: &str, packed: &[u8]) -> Result<Vec<u8>, ReadError> {
     let damaged = |what: &str| ReadError::Damaged { table: table.into(), what: format!("a packed record {what}") };
-    let packed = &bytes[1..];
     let told = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten();
     let length =
         told.and_then(|length| usize::try_from(length).ok()).ok_or_else(|| damaged("does not say how long it is"))?;

@@ -5,13 +5,14 @@ use crate::{
     error::storage,
     exemplars::Ring,
     index::LabelIndex,
+    leaves::{self, LastLeaves},
     logs::{self, LogPage, LogQuery, LogsKept},
     packing::unpack,
     series::{self, Head, ReaderEpoch, Window},
     wal::Wal,
 };
-use parking_lot::RwLock;
-use redb::{ReadTransaction, ReadableTableMetadata, TableDefinition, TableError};
+use parking_lot::{Mutex, RwLock};
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, TableError};
 use std::{
     ops::{Bound, RangeBounds},
     sync::{Arc, OnceLock},
@@ -35,7 +36,7 @@ pub(crate) fn raw(name: &str) -> TableDefinition<'_, &'static [u8], &'static [u8
 }
 
 pub(crate) fn table_name<R: Record>() -> String {
-    format!("record/{}", R::TABLE)
+    if R::IN_LEAVES { leaves::table_of(R::TABLE) } else { format!("record/{}", R::TABLE) }
 }
 
 pub(crate) fn log_name<L: LogRecord>() -> String {
@@ -82,6 +83,7 @@ pub struct ReadTx {
     wal: Arc<Wal>,
     /// The last batch of samples at the time of the snapshot.
     samples_end: u64,
+    last_leaves: Mutex<LastLeaves>,
     flushed: OnceLock<u64>,
     windows: OnceLock<Vec<Window>>,
     _epoch: ReaderEpoch,
@@ -96,8 +98,8 @@ impl ReadTx {
         (wal, samples_end): (Arc<Wal>, u64),
         epoch: ReaderEpoch,
     ) -> Self {
-        let (flushed, windows) = (OnceLock::new(), OnceLock::new());
-        Self { transaction, head, index, exemplars, wal, samples_end, flushed, windows, _epoch: epoch }
+        let (last_leaves, flushed, windows) = (Mutex::default(), OnceLock::new(), OnceLock::new());
+        Self { transaction, head, index, exemplars, wal, samples_end, last_leaves, flushed, windows, _epoch: epoch }
     }
 
     /// Runs `look` on a table; `None` when the table does not exist yet.
@@ -115,6 +117,9 @@ impl ReadTx {
 
     pub(crate) fn raw_get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
         let found = self.with_table(table, |rows| {
+            if leaves::has_leaves(table) {
+                return leaves::get(&rows, table, key, &mut self.last_leaves.lock());
+            }
             rows.get(key).map_err(storage)?.map(|row| unpack(table, row.value())).transpose()
         })?;
         Ok(found.flatten())
@@ -132,6 +137,9 @@ impl ReadTx {
             return Ok(Vec::new());
         }
         let found = self.with_table(table, |rows| {
+            if leaves::has_leaves(table) {
+                return leaves::range(&rows, table, bounds, limit, backwards);
+            }
             let bounds = (bounds.0.as_ref().map(Vec::as_slice), bounds.1.as_ref().map(Vec::as_slice));
             let range = rows.range::<&[u8]>(bounds).map_err(storage)?;
             let entry = |entry: Found<'_>| {
@@ -191,7 +199,15 @@ impl ReadTx {
     /// # Errors
     /// As [`ReadTx::get`].
     pub fn count<R: Record>(&self) -> Result<u64, ReadError> {
-        Ok(self.with_table(&table_name::<R>(), |table| table.len().map_err(storage))?.unwrap_or(0))
+        let name = table_name::<R>();
+        let count = self.with_table(&name, |table| {
+            if !R::IN_LEAVES {
+                return table.len().map_err(storage);
+            }
+            let leaves = table.iter().map_err(storage)?;
+            leaves.map(|row| leaves::records_in(&name, row.map_err(storage)?.1.value())).sum()
+        });
+        Ok(count?.unwrap_or(0))
     }
 
     /// Log records with a sequence number above `after`, oldest first.

@@ -7,16 +7,14 @@ pub(crate) use doubtful::Doubtful;
 
 use crate::{
     ReadError, ReadTx, WriteError, WriteTx, envelope,
-    error::storage,
     index::{IndexStatistics, Kind, LabelFilter, LabelIndex, TimeRange, presence},
+    leaves,
     limits::{Counts, SeriesRefusal},
-    packing::unpack,
     read::table_name,
     removal::{self, Stretches},
     series,
 };
 use parking_lot::RwLock;
-use redb::ReadableTable;
 use roaring::RoaringTreemap;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -175,11 +173,10 @@ pub(crate) fn load(read: &ReadTx, index: &RwLock<LabelIndex>) -> Result<(), Read
     let mut index = index.write();
     let name = table_name::<Series>();
     read.with_table(&name, |table| {
-        for entry in table.iter().map_err(storage)? {
-            let (_, bytes) = entry.map_err(storage)?;
-            index.insert(&envelope::unwrap(Series::TABLE, Series::VERSION, &unpack(&name, bytes.value())?)?);
-        }
-        Ok(())
+        leaves::each(&table, &name, |bytes| {
+            index.insert(&envelope::unwrap(Series::TABLE, Series::VERSION, bytes)?);
+            Ok(())
+        })
     })?;
     for kind in Kind::ALL {
         for (key, bytes) in read.raw_range(kind.table(), &(Bound::Unbounded, Bound::Unbounded), usize::MAX, false)? {

@@ -2,10 +2,11 @@
 //! or panics leaves nothing behind in the commit it shares with others.
 
 use crate::{
-    TableKey, WriteError, envelope,
+    ReadError, TableKey, WriteError, envelope,
     error::{storage, write_storage},
     exemplars::{ExemplarChanges, Ring},
     index::LabelIndex,
+    leaves::{self, LastLeaves},
     limits::SeriesLimits,
     logs::{self, LogBatch},
     packing::{pack, unpack},
@@ -18,6 +19,7 @@ use crate::{
 use parking_lot::RwLock;
 use redb::ReadableTable;
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, HashMap},
     ops::{Bound, RangeBounds},
 };
@@ -34,6 +36,8 @@ pub struct WriteTx<'t> {
     staged: Staged,
     batches: Vec<StagedBatch>,
     dropped_tables: bool,
+    /// Of the file as it was before this change.
+    last_leaves: RefCell<LastLeaves>,
     pub(crate) context: Context<'t>,
     pub(crate) registry: RegistryChanges,
     pub(crate) exemplars: ExemplarChanges,
@@ -85,8 +89,17 @@ pub(crate) struct Applied {
 impl<'t> WriteTx<'t> {
     pub(crate) fn new(transaction: &'t Deferred<'t>, context: Context<'t>) -> Self {
         let (staged, registry) = (HashMap::new(), RegistryChanges::default());
-        let exemplars = ExemplarChanges::default();
-        Self { transaction, staged, batches: Vec::new(), dropped_tables: false, context, registry, exemplars }
+        let (last_leaves, exemplars) = (RefCell::default(), ExemplarChanges::default());
+        Self {
+            transaction,
+            staged,
+            batches: Vec::new(),
+            dropped_tables: false,
+            last_leaves,
+            context,
+            registry,
+            exemplars,
+        }
     }
 
     /// Writes what was staged into the transaction; answers what is for the write-ahead log and the index.
@@ -95,6 +108,10 @@ impl<'t> WriteTx<'t> {
         let has_records = self.dropped_tables || !self.staged.is_empty();
         for (name, entries) in self.staged {
             let mut table = self.transaction.get()?.open_table(raw(&name)).map_err(write_storage)?;
+            if leaves::has_leaves(&name) {
+                leaves::rewrite(&mut table, &name, entries)?;
+                continue;
+            }
             for (key, value) in entries {
                 match value {
                     Some(value) => table.insert(key.as_slice(), pack(&name, &value).as_ref()).map(drop),
@@ -111,6 +128,9 @@ impl<'t> WriteTx<'t> {
             return Ok(staged.clone());
         }
         let table = self.transaction.get()?.open_table(raw(name)).map_err(storage)?;
+        if leaves::has_leaves(name) {
+            return Ok(leaves::get(&table, name, key, &mut self.last_leaves.borrow_mut())?);
+        }
         let found = table.get(key).map_err(storage)?.map(|value| unpack(name, value.value()));
         Ok(found.transpose()?)
     }
@@ -122,13 +142,14 @@ impl<'t> WriteTx<'t> {
         let staged = self.staged.get(name);
         let staged_here = staged.map_or(0, BTreeMap::len);
         let table = self.transaction.get()?.open_table(raw(name)).map_err(storage)?;
-        let slices = (bounds.0.as_ref().map(Vec::as_slice), bounds.1.as_ref().map(Vec::as_slice));
-        let mut merged = BTreeMap::new();
         // Staged removals can hide at most as many entries as are staged.
-        for entry in table.range::<&[u8]>(slices).map_err(storage)?.take(limit.saturating_add(staged_here)) {
-            let (key, value) = entry.map_err(storage)?;
-            merged.insert(key.value().to_vec(), Some(unpack(name, value.value())?));
-        }
+        let most = limit.saturating_add(staged_here);
+        let kept = if leaves::has_leaves(name) {
+            leaves::range(&table, name, bounds, most, false)?
+        } else {
+            rows_in(&table, name, bounds, most)?
+        };
+        let mut merged: BTreeMap<_, _> = kept.into_iter().map(|(key, value)| (key, Some(value))).collect();
         let staged_range = staged.into_iter().flat_map(|entries| entries.range::<Vec<u8>, _>(bounds.clone()));
         merged.extend(staged_range.map(|(key, value)| (key.clone(), value.clone())));
         Ok(merged.into_iter().filter_map(|(key, value)| Some((key, value?))).take(limit).collect())
@@ -326,4 +347,20 @@ impl<'t> WriteTx<'t> {
         self.transaction.get()?.delete_table(raw(name)).map_err(write_storage)?;
         Ok(())
     }
+}
+
+/// Rows of a table in order, at most `limit`.
+fn rows_in(
+    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    name: &str,
+    bounds: &ByteBounds,
+    limit: usize,
+) -> Result<Entries, ReadError> {
+    let slices = (bounds.0.as_ref().map(Vec::as_slice), bounds.1.as_ref().map(Vec::as_slice));
+    let rows = table.range::<&[u8]>(slices).map_err(storage)?.take(limit);
+    rows.map(|row| {
+        let (key, value) = row.map_err(storage)?;
+        Ok((key.value().to_vec(), unpack(name, value.value())?))
+    })
+    .collect()
 }

@@ -32,6 +32,7 @@ pub struct DetectorState {
 impl Record for DetectorState {
     const TABLE: &'static str = "detector_states";
     const VERSION: u16 = 1;
+    const IN_LEAVES: bool = true;
     type Key = (String, String);
     fn key(&self) -> (String, String) {
         (self.plugin.clone(), self.group.clone())

@@ -77,6 +77,7 @@ pub struct MappedTarget {
 impl Record for MappedTarget {
     const TABLE: &'static str = "map_claims";
     const VERSION: u16 = 1;
+    const IN_LEAVES: bool = true;
     type Key = (String, String);
     fn key(&self) -> (String, String) {
         (target_text(&self.target), self.plugin.clone())
@@ -121,6 +122,7 @@ pub struct RelationDependent {
 impl Record for RelationDependent {
     const TABLE: &'static str = "relation_dependents";
     const VERSION: u16 = 1;
+    const IN_LEAVES: bool = true;
     type Key = (String, String);
     fn key(&self) -> (String, String) {
         (self.dependency.0.clone(), self.dependent.0.clone())

@@ -5,7 +5,6 @@ use super::*;
 use crate::{
     Disk, LabelFilter, Store, StoreOptions, envelope,
     file::{ErasedBackend, FILE_NAME, FORMAT, META},
-    read::table_name,
     testing::LossyDisk,
 };
 use pco::ChunkConfig;
@@ -125,7 +124,7 @@ fn write_old(transaction: &WriteTransaction, format: u64) -> Result<(), redb::Er
     };
     for id in 1..=SERIES {
         let record = envelope::wrap(Series::VERSION, &series(id)).expect("wraps");
-        put(&table_name::<Series>(), &number(id), &record)?;
+        put("record/series", &number(id), &record)?;
         if format == 1 {
             put("series_identity", format!("identity of {id}").as_bytes(), &number(id))?;
             put("series_by_target", format!("target of {id}").as_bytes(), &number(id))?;
