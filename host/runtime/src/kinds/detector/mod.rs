@@ -1,8 +1,9 @@
 //! Detectors: watches sharded over instances, each shard repaired by itself.
 //!
-//! Groups are spread over shards by their number; a shard comes to be with its first group. The shards of one call run side
-//! by side on the workers.
+//! A group goes into the shard that watches the fewest series, and a further shard comes to be when all are full. The shards of
+//! one call run side by side on the workers.
 
+mod homes;
 mod live;
 mod repair;
 mod shard;
@@ -11,6 +12,7 @@ use crate::{
     plugin::Slot,
     runtime::{Core, Runtime},
 };
+use homes::Homes;
 use parking_lot::Mutex;
 use shard::Shard;
 use std::{collections::BTreeMap, sync::Arc};
@@ -23,11 +25,9 @@ use tandem_domain::{
 
 pub(crate) use live::self_check;
 
-/// More shards than this cost memory and save nothing: a shard handles some million points a second.
-const MAX_SHARDS: usize = 8;
-
-/// 2^32 divided by the golden ratio (Knuth, TAOCP vol. 3, section 6.4): spreads numbers that follow one another.
-const FIBONACCI_MULTIPLIER: u32 = 2_654_435_769;
+/// Shards that there are from the start, so that few series are watched on all processors: more of them cost memory and save
+/// nothing, since a shard handles some million points a second.
+const MAX_FIRST_SHARDS: usize = 8;
 
 impl Detectors for Runtime {
     fn detectors(&self) -> Vec<LivePlugin> {
@@ -46,14 +46,16 @@ impl Detectors for Runtime {
             if at_work.kind != PluginKind::Detector {
                 return Err(core.wrong_kind(&at_work, PluginKind::Detector));
             }
-            let count = core.workers.count().clamp(1, MAX_SHARDS);
-            let mut watch = ShardedWatch { core, slot, shards: vec![None; count] };
+            let count = core.workers.count().clamp(1, MAX_FIRST_SHARDS);
+            let mut watch = ShardedWatch { core, slot, homes: Homes::new(count), shards: BTreeMap::new() };
+            restored.iter().for_each(|(group, _)| watch.homes.admit(group));
             let parts = watch.spread(restored, |(group, _)| group.id);
             let answers = watch.on_shards(parts, Shard::restore).await;
             let mut refused = Vec::new();
             for (_, answer) in answers {
                 refused.extend(answer?);
             }
+            refused.iter().for_each(|(group, _)| watch.homes.release(*group));
             Ok(OpenedWatch { watch: Box::new(watch), refused })
         })
     }
@@ -62,20 +64,16 @@ impl Detectors for Runtime {
 struct ShardedWatch {
     core: Arc<Core>,
     slot: Arc<Slot>,
-    shards: Vec<Option<Arc<Mutex<Shard>>>>,
+    homes: Homes,
+    /// Those that have a group, or had one not long ago.
+    shards: BTreeMap<usize, Arc<Mutex<Shard>>>,
 }
 
 impl ShardedWatch {
-    fn shard_of(&self, group: GroupId) -> usize {
-        let spread = u64::from(group.0.wrapping_mul(FIBONACCI_MULTIPLIER));
-        // Multiply and shift maps the 32 bits evenly onto any number of shards.
-        usize::try_from((spread * self.shards.len() as u64) >> 32).unwrap_or(0)
-    }
-
     fn spread<T>(&self, items: Vec<T>, group: impl Fn(&T) -> GroupId) -> BTreeMap<usize, Vec<T>> {
         let mut parts = BTreeMap::<usize, Vec<T>>::new();
         for item in items {
-            parts.entry(self.shard_of(group(&item))).or_default().push(item);
+            parts.entry(self.homes.shard_of(group(&item))).or_default().push(item);
         }
         parts
     }
@@ -88,9 +86,8 @@ impl ShardedWatch {
     ) -> Vec<(usize, Result<T, Failure>)> {
         let mut running = Vec::with_capacity(parts.len());
         for (number, part) in parts {
-            let shard = self.shards[number]
-                .get_or_insert_with(|| Arc::new(Mutex::new(Shard::new(self.core.clone(), self.slot.clone()))))
-                .clone();
+            let new = || Arc::new(Mutex::new(Shard::new(self.core.clone(), self.slot.clone())));
+            let shard = self.shards.entry(number).or_insert_with(new).clone();
             let core = self.core.clone();
             running.push(async move {
                 let answer = core.on_worker(move || act(&mut shard.lock(), part)).await;
@@ -100,14 +97,10 @@ impl ShardedWatch {
         futures::future::join_all(running).await
     }
 
-    /// A part for every shard there is.
-    fn for_all<P: Default>(&self) -> BTreeMap<usize, P> {
-        self.shards
-            .iter()
-            .enumerate()
-            .filter(|(_, shard)| shard.is_some())
-            .map(|(number, _)| (number, P::default()))
-            .collect()
+    /// Groups are no longer watched; a shard that is left without any gives its memory back.
+    fn release(&mut self, groups: impl IntoIterator<Item = GroupId>) {
+        groups.into_iter().for_each(|group| self.homes.release(group));
+        self.shards.retain(|number, _| !self.homes.is_empty(*number));
     }
 }
 
@@ -116,10 +109,11 @@ impl Watch for ShardedWatch {
         Box::pin(async move {
             let mut parts: BTreeMap<usize, (Vec<Group>, Vec<Frame>)> = BTreeMap::new();
             for group in groups {
-                parts.entry(self.shard_of(group.id)).or_default().0.push(group);
+                self.homes.admit(&group);
+                parts.entry(self.homes.shard_of(group.id)).or_default().0.push(group);
             }
             for frame in history {
-                parts.entry(self.shard_of(frame.group)).or_default().1.push(frame);
+                parts.entry(self.homes.shard_of(frame.group)).or_default().1.push(frame);
             }
             let answers = self.on_shards(parts, |shard, (groups, history)| shard.join(groups, history)).await;
             answers.into_iter().try_for_each(|(_, answer)| answer)
@@ -128,9 +122,10 @@ impl Watch for ShardedWatch {
 
     fn leave<'a>(&'a mut self, groups: Vec<GroupId>) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
-            let mut parts = self.spread(groups, |group| *group);
-            parts.retain(|number, _| self.shards[*number].is_some());
+            let mut parts = self.spread(groups.clone(), |group| *group);
+            parts.retain(|number, _| self.shards.contains_key(number));
             let answers = self.on_shards(parts, Shard::leave).await;
+            self.release(groups);
             answers.into_iter().try_for_each(|(_, answer)| answer)
         })
     }
@@ -165,16 +160,17 @@ impl Watch for ShardedWatch {
                 let mut groups = shown.get(&number).cloned().unwrap_or_default();
                 groups.dedup();
                 seen.failed.extend(groups.into_iter().map(|group| (group, failure.clone())));
-                // A group that is named has left, so that joining it again begins from a known place.
-                self.shards[number] = None;
+                self.shards.remove(&number);
             }
+            // A group that is named has left, so that joining it again begins from a known place.
+            self.release(seen.failed.iter().map(|(group, _)| *group).collect::<Vec<_>>());
             Ok(seen)
         })
     }
 
     fn snapshot<'a>(&'a mut self) -> BoxFuture<'a, Result<Vec<GroupState>, Failure>> {
         Box::pin(async move {
-            let parts = self.for_all::<()>();
+            let parts = self.shards.keys().map(|number| (*number, ())).collect();
             let answers = self.on_shards(parts, |shard, ()| shard.snapshot()).await;
             let mut states = Vec::new();
             for (_, answer) in answers {
