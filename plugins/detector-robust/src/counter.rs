@@ -3,6 +3,20 @@
 /// Milliseconds in a second.
 const MILLIS_PER_SECOND: f64 = 1_000.0;
 
+/// Gains are told to so many parts of a unit: nanoseconds, of a counter of seconds, are the finest that exporters tell.
+const PARTS_PER_UNIT: f64 = 1e9;
+/// Readings beyond this are binary fractions no finer than a part, in units.
+const LARGEST_FINE_READING: f64 = 4e6;
+
+/// What a counter gained, without the digits that only the binary fractions of its two readings differ in: 0.3 − 0.2 is 0.1, so
+/// that a counter that rises evenly has one rate and not a hundred.
+#[inline]
+fn gain(from: f64, to: f64) -> f64 {
+    let gain = to - from;
+    let cleaned = (gain * PARTS_PER_UNIT).round_ties_even() / PARTS_PER_UNIT;
+    if to.abs() < LARGEST_FINE_READING { cleaned } else { gain }
+}
+
 /// The last reading of a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Counter {
@@ -40,7 +54,7 @@ impl Counter {
         // A counter that fell was reset and counts from 0: what it shows now it has gained since.
         let from = if value < last { 0.0 } else { last };
         let seconds = (at_ms - last_ms) as f64 / MILLIS_PER_SECOND;
-        Some(Rate { per_second: (value - from) / seconds, from, seconds })
+        Some(Rate { per_second: gain(from, value) / seconds, from, seconds })
     }
 }
 
@@ -56,6 +70,16 @@ mod tests {
         let reset = counter.read(20_000, 20.0).unwrap();
         assert_eq!(reset, Rate { per_second: 2.0, from: 0.0, seconds: 10.0 });
         assert_eq!(reset.reading_at(3.0), 30.0);
+    }
+
+    #[test]
+    fn an_even_rise_has_one_rate_whatever_its_binary_fractions() {
+        let mut counter = Counter::default();
+        let rates = (0..1_000).filter_map(|i| counter.read(i * 15_000, i as f64 / 10.0));
+        assert!(rates.skip(1).all(|rate| rate.per_second == 0.1 / 15.0));
+        let mut large = Counter::default();
+        large.read(0, 5e15);
+        assert_eq!(large.read(1_000, 5e15 + 3.0).map(|rate| rate.per_second), Some(3.0));
     }
 
     #[test]

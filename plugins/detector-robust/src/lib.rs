@@ -3,6 +3,7 @@
 mod baseline;
 mod config;
 mod counter;
+mod numbers;
 mod series;
 mod usual_range;
 mod window;

@@ -3,12 +3,13 @@
 use crate::{
     baseline::{Baseline, Judgement, Tuning, is_whole, larger, whole_step},
     counter::{Counter, Rate},
+    numbers,
     usual_range::{BLOCKS, UsualRange},
     window::{MAX_WINDOW_POINTS, Window},
 };
 
-/// The version of the state's bytes; another one is refused.
-pub const STATE_VERSION: u8 = 1;
+/// The version of the state's bytes. Those of version 1, whose numbers were all written as they are, are understood too.
+pub const STATE_VERSION: u8 = 2;
 
 /// Room for the state of a series with a full window, so that it need not grow while it is written.
 const STATE_ROOM_BYTES: usize = 2_048;
@@ -87,13 +88,11 @@ impl WatchedSeries {
         bytes.extend(range.open_low.to_le_bytes());
         bytes.extend(range.open_high.to_le_bytes());
         bytes.extend(range.open_points.to_le_bytes());
-        for (low, high) in range.lows.iter().zip(&range.highs) {
-            bytes.extend(low.to_le_bytes());
-            bytes.extend(high.to_le_bytes());
-        }
-        for value in baseline.window.chronological() {
-            bytes.extend(value.to_le_bytes());
-        }
+        numbers::put(&mut bytes, &range.lows);
+        numbers::put(&mut bytes, &range.highs);
+        numbers::put(&mut bytes, &baseline.window.chronological().collect::<Vec<_>>());
+        // Thousands of them lie in the guest's memory at once, which never becomes smaller again.
+        bytes.shrink_to_fit();
         bytes
     }
 
@@ -104,7 +103,7 @@ impl WatchedSeries {
     pub fn load(tuning: &Tuning, bytes: &[u8]) -> Result<Self, StateError> {
         let mut reader = Reader { bytes, at: 0 };
         let version = reader.byte()?;
-        if version != STATE_VERSION {
+        if !(1..=STATE_VERSION).contains(&version) {
             return Err(StateError::Version(version));
         }
         let whole = reader.byte()? == 1;
@@ -123,13 +122,15 @@ impl WatchedSeries {
             return Err(StateError::Broken(reader.at));
         }
         let open = (reader.number()?, reader.number()?, u32::from_le_bytes(reader.take()?));
-        let mut kept = Vec::with_capacity(usize::from(blocks));
-        for _ in 0..blocks {
-            kept.push((reader.number()?, reader.number()?));
-        }
+        let (kept, values) = match version {
+            1 => (reader.pairs(blocks.into())?, reader.numbers(points.into())?),
+            _ => {
+                let (lows, highs) = (reader.column(blocks.into())?, reader.column(blocks.into())?);
+                (lows.into_iter().zip(highs).collect(), reader.column(points.into())?)
+            }
+        };
         let mut window = Window::new(tuning.window_points);
-        for _ in 0..points {
-            let value = reader.number()?;
+        for value in values {
             if !value.is_finite() {
                 return Err(StateError::Broken(reader.at));
             }
@@ -158,6 +159,24 @@ impl Reader<'_> {
 
     fn number(&mut self) -> Result<f64, StateError> {
         Ok(f64::from_le_bytes(self.take()?))
+    }
+
+    fn numbers(&mut self, count: usize) -> Result<Vec<f64>, StateError> {
+        (0..count).map(|_| self.number()).collect()
+    }
+
+    fn pairs(&mut self, count: usize) -> Result<Vec<(f64, f64)>, StateError> {
+        (0..count).map(|_| Ok((self.number()?, self.number()?))).collect()
+    }
+
+    /// A column of so many numbers.
+    fn column(&mut self, count: usize) -> Result<Vec<f64>, StateError> {
+        let mut rest = self.bytes.get(self.at..).unwrap_or_default();
+        let before = rest.len();
+        let column = numbers::take(&mut rest).filter(|column| column.len() == count);
+        let column = column.ok_or(StateError::Broken(self.at))?;
+        self.at += before - rest.len();
+        Ok(column)
     }
 }
 
@@ -220,6 +239,34 @@ mod tests {
         assert_eq!(WatchedSeries::load(&tuning, &[9]), Err(StateError::Version(9)));
         let whole = WatchedSeries::new(&tuning, false).save();
         assert!(WatchedSeries::load(&tuning, &whole[..whole.len() - 1]).is_err());
+    }
+
+    /// As version 1 wrote it.
+    fn saved_by_version_1(series: &WatchedSeries) -> Vec<u8> {
+        let (mut bytes, range) = (series.save(), &series.baseline.range);
+        let columns = {
+            let mut columns = Vec::new();
+            numbers::put(&mut columns, &range.lows);
+            numbers::put(&mut columns, &range.highs);
+            numbers::put(&mut columns, &series.baseline.window.chronological().collect::<Vec<_>>());
+            columns.len()
+        };
+        bytes.truncate(bytes.len() - columns);
+        bytes[0] = 1;
+        let blocks = range.lows.iter().zip(&range.highs).flat_map(|(low, high)| [*low, *high]);
+        bytes.extend(blocks.chain(series.baseline.window.chronological()).flat_map(f64::to_le_bytes));
+        bytes
+    }
+
+    #[test]
+    fn a_state_of_version_1_is_understood() {
+        let tuning = tuning();
+        let mut series = WatchedSeries::new(&tuning, true);
+        for i in 0..700 {
+            series.judge(&tuning, i * 15_000, (i * i % 977) as f64 / 7.0);
+        }
+        let restored = WatchedSeries::load(&tuning, &saved_by_version_1(&series)).expect("understood");
+        assert_eq!(restored.save(), series.save());
     }
 
     proptest! {
