@@ -1,27 +1,6 @@
 //! Counters of the rooms, for `/metrics`: each room adds its own, this is how they are shown.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// A count that only rises, or a level that is set.
-#[derive(Debug, Default)]
-pub struct Count(AtomicU64);
-
-impl Count {
-    /// Adds to it.
-    pub fn add(&self, more: u64) {
-        self.0.fetch_add(more, Ordering::Relaxed);
-    }
-
-    /// Sets it.
-    pub fn set(&self, to: u64) {
-        self.0.store(to, Ordering::Relaxed);
-    }
-
-    /// What it is now.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+pub use tandem_domain::count::Count;
 
 /// One value as it is shown.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,6 +4,7 @@
 pub mod alert;
 pub mod cause;
 pub mod collected;
+pub mod count;
 pub mod deletion;
 pub mod deployment;
 pub mod destination;

@@ -119,6 +119,9 @@ pub struct Grounds {
     pub confidence: f64,
     /// Why it is not confident; empty when it is, or when there is nothing to explain.
     pub doubt: String,
+    /// What else is to be known of the answer, in sentences: clocks that are off, senders that fell silent.
+    #[serde(default)]
+    pub caveats: Vec<String>,
     /// Who may be to blame, most likely first.
     pub candidates: Vec<Candidate>,
     /// When the trouble began.

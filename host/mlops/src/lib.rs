@@ -11,4 +11,4 @@ pub mod monitor;
 
 pub use chain::{Mlops, MlopsPorts};
 pub use config::MlopsConfig;
-pub use metrics::{MlopsMetrics, Reading};
+pub use metrics::MlopsMetrics;

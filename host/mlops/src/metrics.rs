@@ -1,31 +1,8 @@
 //! Counters of the rooms, for `/metrics`: each room counts its own, this is how they are shown.
 
 use crate::{deploy::DeployCounts, drift::DriftCounts, forecast::ForecastCounts, monitor::MonitorCounts};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
-
-/// Name, meaning and value; `_total` at the end of a name marks a counter, everything else is a level.
-pub type Reading = (&'static str, &'static str, u64);
-
-/// A count that only rises, or a level that is set.
-#[derive(Debug, Default)]
-pub(crate) struct Count(AtomicU64);
-
-impl Count {
-    pub(crate) fn add(&self, more: u64) {
-        self.0.fetch_add(more, Ordering::Relaxed);
-    }
-
-    pub(crate) fn set(&self, to: u64) {
-        self.0.store(to, Ordering::Relaxed);
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+use std::sync::Arc;
+use tandem_domain::count::Reading;
 
 /// The counters of all rooms; they outlive the rooms' start.
 #[derive(Debug, Clone)]

@@ -16,6 +16,7 @@ pub(super) fn told(grounds: &Grounds) -> Markup {
         @if let Some(cost) = grounds.cost.as_ref().and_then(costs) { p { strong { "It costs: " } (cost) } }
         @if let Some(believed) = believed(grounds) { p.quiet { (believed)
             @if !others.is_empty() { " Next most likely: " (others.join(", ")) "." } } }
+        @for caveat in &grounds.caveats { p.quiet { (sentence(caveat)) } }
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct ExplanationView {
     confident: bool,
     confidence: f64,
     doubt: String,
+    /// What else is to be known of it: clocks that are off, senders that fell silent.
+    caveats: Vec<String>,
     /// Why there is no answer.
     failure: Option<String>,
     /// Faults, changes and drift that the case tells of, for people.
@@ -230,6 +232,7 @@ fn view(explanation: Explanation, again: Option<AgainView>) -> ExplanationView {
         confident: answer.confident,
         confidence: answer.confidence,
         doubt: answer.doubt,
+        caveats: kept.caveats,
         failure,
         known,
         signals: followed.into_iter().map(FollowedView::from).collect(),

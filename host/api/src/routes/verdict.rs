@@ -67,6 +67,8 @@ pub(crate) struct CauseView {
     confidence: f64,
     /// Why it is not confident; empty when it is, or when there is nothing to explain.
     doubt: String,
+    /// What else is to be known of the answer: clocks that are off, senders that fell silent.
+    caveats: Vec<String>,
     /// When the trouble began.
     onset: Option<String>,
     /// Who may be to blame, most likely first.
@@ -162,6 +164,7 @@ impl CauseView {
             confident: grounds.confident,
             confidence: grounds.confidence,
             doubt: grounds.doubt,
+            caveats: grounds.caveats,
             onset: time::write_some(grounds.onset),
             candidates: grounds.candidates.into_iter().map(CandidateView::from).collect(),
             cost: grounds.cost.map(cost),

@@ -1,6 +1,6 @@
 //! What the deploy room counts.
 
-use crate::metrics::{Count, Reading};
+use tandem_domain::count::{Count, Reading};
 
 /// Counters of the deploy room.
 #[derive(Debug, Default)]

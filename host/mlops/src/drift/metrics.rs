@@ -1,6 +1,6 @@
 //! What the drift room counts.
 
-use crate::metrics::{Count, Reading};
+use tandem_domain::count::{Count, Reading};
 
 /// Counters of the drift room.
 #[derive(Debug, Default)]

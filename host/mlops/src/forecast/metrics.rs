@@ -1,6 +1,6 @@
 //! What the forecast room counts.
 
-use crate::metrics::{Count, Reading};
+use tandem_domain::count::{Count, Reading};
 
 /// Counters of the forecast room.
 #[derive(Debug, Default)]

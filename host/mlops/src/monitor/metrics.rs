@@ -1,6 +1,6 @@
 //! What the monitor room counts.
 
-use crate::metrics::{Count, Reading};
+use tandem_domain::count::{Count, Reading};
 
 /// Counters of the monitor room.
 #[derive(Debug, Default)]

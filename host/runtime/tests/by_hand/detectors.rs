@@ -200,3 +200,34 @@ async fn many_calls_are_checkpointed_and_recycled_without_a_gap() {
     assert!(bench.status(NAME).usage.recycled >= 1);
     assert_eq!(bench.status(NAME).usage.traps, 0);
 }
+
+/// More than fit into the two shards that a watch of two processors begins with.
+const MANY_GROUPS: u32 = 70_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn further_instances_come_with_further_groups_and_go_with_them() {
+    let bench = bench().await;
+    let mut watch = watch_of(&bench, 4).await;
+    let few = bench.status(NAME).usage.instances;
+    for first in (4..MANY_GROUPS).step_by(2_000) {
+        watch.join((first..MANY_GROUPS.min(first + 2_000)).map(group).collect(), Vec::new()).await.expect("joins");
+    }
+    assert!(bench.status(NAME).usage.instances >= 9, "{} after {few}", bench.status(NAME).usage.instances);
+    for round in 0..2 {
+        let seen = watch.observe((0..MANY_GROUPS).map(|id| frame(id, round, &[1.0])).collect()).await.expect("seen");
+        assert!(seen.failed.is_empty(), "{:?}", seen.failed.first());
+        assert_eq!(last_scores(&seen).len(), MANY_GROUPS as usize);
+    }
+    let states = watch.snapshot().await.expect("states");
+    assert_eq!(states.len(), MANY_GROUPS as usize);
+    let restored = states.into_iter().map(|state| (group(state.group.0), state)).collect();
+    let mut again = bench.runtime.open(NAME, restored).await.expect("opens");
+    assert!(again.refused.is_empty());
+    let seen = again.watch.observe(vec![frame(69_999, 2, &[1.0]), frame(3, 2, &[1.0])]).await.expect("seen");
+    assert_eq!(last_scores(&seen), [(3, 3.0), (69_999, 3.0)]);
+    watch.leave((100..MANY_GROUPS).map(GroupId).collect()).await.expect("leaves");
+    drop(again);
+    assert!(bench.status(NAME).usage.instances <= 8, "{}", bench.status(NAME).usage.instances);
+    let seen = watch.observe(vec![frame(7, 2, &[1.0]), frame(100, 2, &[1.0])]).await.expect("seen");
+    assert_eq!((last_scores(&seen), seen.failed.len()), (vec![(7, 3.0)], 1));
+}

@@ -158,6 +158,7 @@ fn print(told: &Value, sentence: Option<&str>) {
             false => text(&told["doubt"]),
         }
     );
+    list(&told["caveats"]).for_each(|caveat| say!("  {}", text(caveat)));
     let again = &told["again"];
     say!("\nAsked again");
     match (again["failure"].as_str(), again["same_plugin"] == true, again["same_answer"] == true) {

@@ -1,29 +1,10 @@
 //! What the room counts.
 
 use super::tables::Answer;
-use std::sync::atomic::{AtomicU64, Ordering};
-use tandem_domain::Failure;
-
-/// Name, meaning and value; `_total` at the end of a name marks a counter, everything else is a level.
-pub type Reading = (&'static str, &'static str, u64);
-
-/// A count that only rises, or a level that is set.
-#[derive(Debug, Default)]
-pub(super) struct Count(AtomicU64);
-
-impl Count {
-    fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn set(&self, to: u64) {
-        self.0.store(to, Ordering::Relaxed);
-    }
-
-    fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+use tandem_domain::{
+    Failure,
+    count::{Count, Reading},
+};
 
 /// Counters of the room.
 #[derive(Debug, Default)]
@@ -36,11 +17,11 @@ pub struct AskMetrics {
 
 impl AskMetrics {
     pub(super) fn told(&self, answer: &Result<Answer, Failure>) {
-        self.asked.add();
+        self.asked.add(1);
         match answer {
-            Ok(answer) if answer.confident => self.confident.add(),
+            Ok(answer) if answer.confident => self.confident.add(1),
             Ok(_) => {}
-            Err(_) => self.failed.add(),
+            Err(_) => self.failed.add(1),
         }
     }
 

@@ -2,6 +2,7 @@
 //! plugin rank who may be to blame, and keeps the answer for the verdict. The case is kept with it, so that the answer can be
 //! explained and asked again. No transaction is held while the plugin runs.
 
+mod clocks;
 mod explain;
 mod known;
 mod metrics;
@@ -76,6 +77,7 @@ struct Question {
     trouble: Trouble,
     case: Case,
     series: Vec<Vec<SeriesId>>,
+    caveats: Vec<String>,
     predictions: u64,
     names: BTreeMap<EntityId, String>,
 }
@@ -129,7 +131,7 @@ impl AskRoom {
 
     /// Asks and keeps the answer; when to ask again.
     async fn ask(&mut self, question: Question, now: Timestamp) -> Result<Option<Timestamp>, WriteError> {
-        let Question { service, trouble, case, series, predictions, names } = question;
+        let Question { service, trouble, case, series, caveats, predictions, names } = question;
         let (plugin, outcome) = self.rank(&case).await;
         let answer = outcome.clone().map(|ranking| answer(&case, &series, &ranking, &names));
         self.metrics.told(&answer);
@@ -154,6 +156,7 @@ impl AskRoom {
                     plugin_digest: plugin.digest,
                     case,
                     series,
+                    caveats: caveats.clone(),
                     outcome,
                 })?;
                 if let Some(oldest) = id.checked_sub(KEPT_CASES) {
@@ -166,6 +169,7 @@ impl AskRoom {
                     onset,
                     triggers,
                     predictions_before,
+                    caveats,
                     outcome: answer,
                 })?;
                 Ok(id)
@@ -264,7 +268,7 @@ fn question(
     };
     let entities: Vec<(u32, EntityId)> =
         suspects.all.iter().enumerate().map(|(number, suspect)| (number as u32, suspect.id.clone())).collect();
-    let gathered = signals::gather(read, &entities, 0, window)?;
+    let gathered = signals::gather(read, &entities, 0, window, now)?;
     let changes = known::changes(read, snapshot, &mut suspects, &told, now)?;
     let faults = known::faults(read, snapshot, &suspects, &told)?;
     let drifted = known::drifted(&suspects, &told, now);
@@ -284,6 +288,7 @@ fn question(
             peers: suspects.peers,
         },
         series: gathered.series,
+        caveats: gathered.caveats,
         predictions: traffic.iter().map(|one| one.predictions).sum(),
         trouble,
     })

@@ -2,6 +2,7 @@
 //! Counters become rates; where a server counts time and operations apart, what one operation took; requests by outcome become the
 //! share that failed. What a service's replicas tell is added up for the service, for that is what its users feel.
 
+use super::clocks::Clocks;
 use std::collections::BTreeMap;
 use tandem_domain::{
     Timestamp,
@@ -37,6 +38,8 @@ pub(super) struct Window {
 pub(super) struct Gathered {
     pub frames: Vec<SignalFrame>,
     pub series: Vec<Vec<SeriesId>>,
+    /// What is to be known of the senders' clocks.
+    pub caveats: Vec<String>,
 }
 
 /// A series on its grid.
@@ -74,8 +77,16 @@ pub(super) fn gather(
     suspects: &[(u32, EntityId)],
     service: u32,
     window: Window,
+    now: Timestamp,
 ) -> Result<Gathered, ReadError> {
-    let tracks = tracks(read, suspects, window)?;
+    let wanted = wanted(read, suspects)?;
+    let mut clocks = Clocks::default();
+    for (_, _, series) in &wanted {
+        if let Some((newest, _)) = read.latest(series.id)? {
+            clocks.saw(&series.target, newest);
+        }
+    }
+    let tracks = tracks(read, &wanted, window, |series| clocks.ahead_millis(&series.target, now))?;
     let mut by_suspect: BTreeMap<u32, Vec<&Track>> = BTreeMap::new();
     for track in &tracks {
         by_suspect.entry(track.suspect).or_default().push(track);
@@ -89,7 +100,7 @@ pub(super) fn gather(
     }
     made.extend(of_service(service, &served));
     made.retain(|signal| moves(&signal.value));
-    Ok(frames(made, window))
+    Ok(Gathered { caveats: clocks.caveats(now), ..frames(made, window) })
 }
 
 fn rows(window: Window, step: usize) -> usize {
@@ -108,8 +119,9 @@ fn moves(value: &[f64]) -> bool {
     known.next().is_some_and(|first| known.any(|other| other != first))
 }
 
-fn tracks(read: &ReadTx, suspects: &[(u32, EntityId)], window: Window) -> Result<Vec<Track>, ReadError> {
-    let mut wanted: Vec<(u32, Meaning, Series)> = Vec::new();
+/// The series of suspects that may tell something.
+fn wanted(read: &ReadTx, suspects: &[(u32, EntityId)]) -> Result<Vec<(u32, Meaning, Series)>, ReadError> {
+    let mut wanted = Vec::new();
     for (suspect, entity) in suspects {
         let range = (entity.0.clone(), 0)..=(entity.0.clone(), u64::MAX);
         for entry in read.scan::<EntitySeries>(range, MAX_SERIES_OF_ENTITY)? {
@@ -123,10 +135,24 @@ fn tracks(read: &ReadTx, suspects: &[(u32, EntityId)], window: Window) -> Result
             }
         }
     }
+    Ok(wanted)
+}
+
+/// Lays series on their grids; `ahead_millis` is how far the clock that dated a series is ahead.
+fn tracks(
+    read: &ReadTx,
+    wanted: &[(u32, Meaning, Series)],
+    window: Window,
+    ahead_millis: impl Fn(&Series) -> i64,
+) -> Result<Vec<Track>, ReadError> {
     let (mut tracks, mut values) = (Vec::new(), 0);
-    for chunk in wanted.chunks(READ_AT_ONCE) {
+    let of_one_clock = |one: &(u32, Meaning, Series), other: &(u32, Meaning, Series)| one.2.target == other.2.target;
+    for chunk in wanted.chunk_by(of_one_clock).flat_map(|chunk| chunk.chunks(READ_AT_ONCE)) {
+        let ahead = chunk.first().map_or(0, |(_, _, series)| ahead_millis(series));
         let ids: Vec<SeriesId> = chunk.iter().map(|(_, meaning, _)| meaning.series).collect();
-        let points = read.points_of_many(&ids, window.from, window.until)?;
+        let mut points = read.points_of_many(&ids, window.from.plus_millis(ahead), window.until.plus_millis(ahead))?;
+        let dated = points.iter_mut().flat_map(|points| &mut points.at);
+        dated.for_each(|at| *at = at.plus_millis(-ahead));
         for ((suspect, meaning, series), points) in chunk.iter().zip(&points) {
             let Some(track) = track(*suspect, meaning, series, points, window) else { continue };
             values += track.value.len();

@@ -25,6 +25,9 @@ pub struct Diagnosis {
     pub triggers: Vec<Trigger>,
     /// Predictions that had been made of the service when the trouble was first seen.
     pub predictions_before: u64,
+    /// What is to be known of the senders' clocks.
+    #[serde(default)]
+    pub caveats: Vec<String>,
     /// The answer, or why there is none.
     pub outcome: Result<Answer, Failure>,
 }
@@ -72,6 +75,9 @@ pub struct KeptCase {
     pub case: Case,
     /// By the number of each signal, the series it is made of.
     pub series: Vec<Vec<SeriesId>>,
+    /// What is to be known of the senders' clocks.
+    #[serde(default)]
+    pub caveats: Vec<String>,
     /// What it answered, or why it did not.
     pub outcome: Result<Ranking, Failure>,
 }

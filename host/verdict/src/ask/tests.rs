@@ -228,6 +228,65 @@ async fn an_answer_can_be_explained_and_asked_again_after_the_trouble_is_over() 
     assert_eq!(explain(&read, case + 1).expect("reads"), None);
 }
 
+/// The GPU of `troubled`, whose samples a clock dates that is so far off.
+async fn with_a_gpu_off_by(millis: i64) -> (tempfile::TempDir, Store) {
+    let (folder, store) = troubled().await;
+    store
+        .write(move |tx| {
+            let target = TargetKey { job: "dcgm".into(), instance: "node-7".into() };
+            let description = SeriesDescription {
+                metric: "DCGM_FI_DEV_POWER_USAGE".into(),
+                metric_type: MetricType::Gauge,
+                unit: String::new(),
+                labels: Labels::default(),
+            };
+            let series = tx.register_series(&target, &description)?;
+            let moments: Vec<i64> = (0..=NOW.0 / 15_000).map(|step| step * 15_000).collect();
+            let value = moments.iter().map(|at| if *at < 91 * MINUTE { 300.0 + (at % 7) as f64 } else { 90.0 });
+            let value = value.collect();
+            let at: Vec<Timestamp> = moments.iter().map(|at| Timestamp(at + millis)).collect();
+            tx.append_samples(&SampleBatch { series: vec![series; at.len()], at, value, ..SampleBatch::default() })?;
+            let entity = EntityId("gpu:0".into());
+            tx.put(&EntitySeries { entity: entity.clone(), series })?;
+            let meaning = tx.scan::<Meaning>(.., 1)?.remove(0);
+            let body = MeaningBody { name: "gpu.power".into(), scale: 1.0, ..meaning.body.clone() };
+            tx.put(&Meaning { series, body, ..meaning })
+        })
+        .await
+        .expect("written");
+    (folder, store)
+}
+
+#[tokio::test]
+async fn a_clock_that_is_minutes_ahead_is_put_right_and_told() {
+    let (_folder, store) = with_a_gpu_off_by(5 * MINUTE).await;
+    let plugin = blames(Some("gpu:0"));
+    AskRoom::new(store.clone(), plugin.clone()).step(NOW).await.expect("steps");
+    let case = plugin.asked.lock().expect("whole").remove(0);
+    let place = case.signals().position(|signal| signal.name == "gpu.power").expect("it moved");
+    let frame = &case.frames[0];
+    let column = &frame.value[place * frame.at.len()..][..frame.at.len()];
+    let fell = column.iter().position(|value| *value == 90.0).expect("it fell");
+    assert_eq!(frame.at[fell], Timestamp(91 * MINUTE), "when it fell, and not when its clock says so");
+    assert_eq!(column.iter().rposition(|value| value.is_finite()), Some(frame.at.len() - 1), "up to now");
+    let verdict = verdicts(&store.read().expect("reads"), Some("chat"), NOW).expect("verdicts").remove(0);
+    let expected = "the clock of dcgm at node-7 is up to 5 minutes ahead; what it shows was moved back by as much";
+    assert_eq!(verdict.grounds.caveats, [expected]);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_minutes_behind_is_told_from_no_silence_and_no_trouble_is_invented() {
+    let (_folder, store) = with_a_gpu_off_by(-5 * MINUTE).await;
+    AskRoom::new(store.clone(), blames(Some("gpu:0"))).step(NOW).await.expect("steps");
+    let verdict = verdicts(&store.read().expect("reads"), Some("chat"), NOW).expect("verdicts").remove(0);
+    assert_eq!(
+        verdict.grounds.caveats,
+        ["dcgm at node-7 showed nothing for up to 5 minutes: it is silent, or its clock is behind"]
+    );
+    let kept = explain(&store.read().expect("reads"), verdict.grounds.case.expect("asked")).expect("reads");
+    assert_eq!(kept.expect("kept").kept.caveats, verdict.grounds.caveats);
+}
+
 #[tokio::test]
 async fn where_nobody_can_be_asked_the_verdict_says_so() {
     let (_folder, store) = troubled().await;

@@ -260,6 +260,7 @@ fn grounds(facts: &Facts<'_>, kind: CauseKind, entity: Option<&EntityId>, certai
         confident: certainty.confident,
         confidence: certainty.confidence,
         doubt,
+        caveats: facts.diagnosis.map(|diagnosis| diagnosis.caveats.clone()).unwrap_or_default(),
         suggestion: advice::suggest(facts, kind, entity),
         cost: cost::cost(facts),
         candidates,

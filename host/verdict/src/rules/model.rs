@@ -87,7 +87,12 @@ fn seen_lately(facts: &Facts<'_>) -> Vec<String> {
             let lately = share(recent.labels, recent.agreed);
             all.push_str(&format!(", {lately:.1} % of {} in the last {RECENT_MINUTES} minutes", recent.labels));
         }
+        if recent.labels == 0 && recent.predictions > 0 {
+            all.push_str(&format!(", and none of the last {RECENT_MINUTES} minutes has one yet"));
+        }
         seen.push(all);
+    } else if facts.traffic.iter().any(|traffic| traffic.predictions > 0) {
+        seen.push("no label came for any of them: whether they are right is not known".into());
     }
     seen
 }

@@ -282,6 +282,18 @@ fn what_was_seen_lately_is_told_beside_what_was_seen_for_good() {
 }
 
 #[test]
+fn labels_that_never_come_or_have_stopped_are_told() {
+    let now = Timestamp(3_600_000);
+    let asked = |of: ServiceTraffic| verdict_with(None, &[of], now, &[], &BTreeMap::new()).model.evidence;
+    let none = asked(ServiceTraffic { labels: 0, agreed: 0, minutes: Vec::new(), ..traffic(now) });
+    assert_eq!(none[2], "no label came for any of them: whether they are right is not known");
+    let mut stopped = traffic(now);
+    stopped.minutes.iter_mut().for_each(|minute| (minute.labels, minute.agreed) = (0, 0));
+    let stopped = asked(stopped);
+    assert!(stopped[2].ends_with("and none of the last 5 minutes has one yet"), "{stopped:?}");
+}
+
+#[test]
 fn a_report_that_cannot_say_tells_why() {
     let mut report = report(DriftState::InsufficientData, &[]);
     report.columns[1].outcome = Err(tandem_domain::Failure::lasting(
