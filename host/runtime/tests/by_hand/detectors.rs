@@ -4,7 +4,7 @@
 use crate::support::{Bench, ByHand, frame, group, last_scores};
 use tandem_domain::{
     FailureCode,
-    frame::{GroupId, GroupState},
+    frame::{GroupId, GroupState, Observation},
     plugin::PluginState,
     ports::{Detectors, Watch},
 };
@@ -201,6 +201,10 @@ async fn many_calls_are_checkpointed_and_recycled_without_a_gap() {
     assert_eq!(bench.status(NAME).usage.traps, 0);
 }
 
+fn answered(seen: &Observation) -> Vec<u32> {
+    last_scores(seen).into_iter().map(|(group, _)| group).collect()
+}
+
 /// More than fit into the two shards that a watch of two processors begins with.
 const MANY_GROUPS: u32 = 70_000;
 
@@ -224,10 +228,11 @@ async fn further_instances_come_with_further_groups_and_go_with_them() {
     let mut again = bench.runtime.open(NAME, restored).await.expect("opens");
     assert!(again.refused.is_empty());
     let seen = again.watch.observe(vec![frame(69_999, 2, &[1.0]), frame(3, 2, &[1.0])]).await.expect("seen");
-    assert_eq!(last_scores(&seen), [(3, 3.0), (69_999, 3.0)]);
+    // The guest has one counter for several of so many groups: that each is answered is what counts here.
+    assert_eq!(answered(&seen), [3, 69_999]);
     watch.leave((100..MANY_GROUPS).map(GroupId).collect()).await.expect("leaves");
     drop(again);
     assert!(bench.status(NAME).usage.instances <= 8, "{}", bench.status(NAME).usage.instances);
     let seen = watch.observe(vec![frame(7, 2, &[1.0]), frame(100, 2, &[1.0])]).await.expect("seen");
-    assert_eq!((last_scores(&seen), seen.failed.len()), (vec![(7, 3.0)], 1));
+    assert_eq!((answered(&seen), seen.failed.len()), (vec![7], 1));
 }

@@ -43,7 +43,10 @@ pub(crate) fn get(
     {
         return find(table, &leaf.plain, key);
     }
-    let Some((first, plain)) = leaf_of(rows, table, key)? else { return Ok(None) };
+    // The last leaf that begins at or before the key.
+    let leaf = rows.range::<&[u8]>(..=key).map_err(storage)?.next_back();
+    let Some((first, row)) = leaf.transpose().map_err(storage)? else { return Ok(None) };
+    let (first, plain) = (first.value().to_vec(), codec::unpack(table, row.value())?);
     let found = find(table, &plain, key)?;
     let mut end = first.clone();
     codec::visit(table, &plain, |key, _| {
@@ -53,17 +56,6 @@ pub(crate) fn get(
     })?;
     last.0.insert(table.to_owned(), LastLeaf { first, last: end, plain: Arc::new(plain) });
     Ok(found)
-}
-
-/// The last leaf that begins at or before a key: where it begins, and its records, plain.
-fn leaf_of(
-    rows: &impl ReadableTable<&'static [u8], &'static [u8]>,
-    table: &str,
-    key: &[u8],
-) -> Result<Option<(Vec<u8>, Vec<u8>)>, ReadError> {
-    let found = rows.range::<&[u8]>(..=key).map_err(storage)?.next_back();
-    let Some((first, row)) = found.transpose().map_err(storage)? else { return Ok(None) };
-    Ok(Some((first.value().to_vec(), codec::unpack(table, row.value())?)))
 }
 
 fn find(table: &str, plain: &[u8], wanted: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
