@@ -1,6 +1,7 @@
 //! Whose clock is off, and who has fallen silent. Senders date their samples themselves: one whose clock is minutes ahead shows
 //! what broke minutes after its users felt it, and would be taken for a consequence. What it shows is moved back to when it came.
-//! A clock that is behind cannot be told from silence, so it is said that nothing newer is there.
+//! A clock that is behind cannot be told from silence, so it is said that nothing newer is there, measured by the other senders:
+//! where all are late by as much, nobody's clock is off.
 
 use std::collections::BTreeMap;
 use tandem_domain::{Timestamp, target::TargetKey};
@@ -44,8 +45,10 @@ impl Clocks {
             }
             Some(said(named.join(", "), minutes(most)))
         };
+        let newest = self.0.values().max().copied().unwrap_or(now).min(now);
         let off = |is: &dyn Fn(i64) -> bool| {
-            let aside = self.0.iter().map(|(sender, newest)| (sender, newest.millis_since(now)));
+            let aside = |at: Timestamp| if at > now { at.millis_since(now) } else { at.millis_since(newest) };
+            let aside = self.0.iter().map(|(sender, at)| (sender, aside(*at)));
             aside.filter(|(_, millis)| is(*millis)).map(|(sender, millis)| (sender, millis.abs())).collect()
         };
         let ahead = tell(off(&|millis| millis >= AHEAD_MILLIS), &|who, how| {
@@ -95,6 +98,8 @@ mod tests {
             let sender = TargetKey { job: String::new(), instance: instance.into() };
             clocks.saw(&sender, NOW.plus_millis(-400_000));
         }
+        assert!(clocks.caveats(NOW).is_empty(), "all are late by as much: {:?}", clocks.caveats(NOW));
+        clocks.saw(&TargetKey { job: "node".into(), instance: "f".into() }, NOW);
         assert_eq!(
             clocks.caveats(NOW),
             ["a, b, c, 2 others showed nothing for up to 7 minutes: it is silent, or its clock is behind"]
