@@ -1,7 +1,7 @@
 //! Whose clock is off, and who has fallen silent. Senders date their samples themselves: one whose clock is minutes ahead shows
 //! what broke minutes after its users felt it, and would be taken for a consequence. What it shows is moved back to when it came.
-//! A clock that is behind cannot be told from silence, so it is said that nothing newer is there, measured by the other senders:
-//! where all are late by as much, nobody's clock is off.
+//! A clock that is behind cannot be told from silence, so it is said that nothing newer is there, measured by the sender in the
+//! middle: where most are late by as much, nobody's clock is off.
 
 use std::collections::BTreeMap;
 use tandem_domain::{Timestamp, target::TargetKey};
@@ -45,9 +45,11 @@ impl Clocks {
             }
             Some(said(named.join(", "), minutes(most)))
         };
-        let newest = self.0.values().max().copied().unwrap_or(now).min(now);
+        let mut newest: Vec<Timestamp> = self.0.values().copied().collect();
+        newest.sort_unstable();
+        let middle = newest.get(newest.len() / 2).copied().unwrap_or(now).min(now);
         let off = |is: &dyn Fn(i64) -> bool| {
-            let aside = |at: Timestamp| if at > now { at.millis_since(now) } else { at.millis_since(newest) };
+            let aside = |at: Timestamp| if at > now { at.millis_since(now) } else { at.millis_since(middle) };
             let aside = self.0.iter().map(|(sender, at)| (sender, aside(*at)));
             aside.filter(|(_, millis)| is(*millis)).map(|(sender, millis)| (sender, millis.abs())).collect()
         };
@@ -99,7 +101,9 @@ mod tests {
             clocks.saw(&sender, NOW.plus_millis(-400_000));
         }
         assert!(clocks.caveats(NOW).is_empty(), "all are late by as much: {:?}", clocks.caveats(NOW));
-        clocks.saw(&TargetKey { job: "node".into(), instance: "f".into() }, NOW);
+        for instance in ["f", "g", "h", "i", "j"] {
+            clocks.saw(&TargetKey { job: "node".into(), instance: instance.into() }, NOW);
+        }
         assert_eq!(
             clocks.caveats(NOW),
             ["a, b, c, 2 others showed nothing for up to 7 minutes: it is silent, or its clock is behind"]
