@@ -4,7 +4,10 @@
 //! stood longest in it, after some minutes of grace in which nobody can know yet. Before the first minutes of a server are
 //! over nothing is judged.
 
-use super::client::{Client, Said};
+use super::{
+    Telling,
+    client::{Client, Said},
+};
 use std::collections::{BTreeMap, BTreeSet};
 use tandem_domain::{Timestamp, verdict::CauseKind};
 use tandem_story::{Play, Truth};
@@ -25,6 +28,8 @@ pub(super) const KINDS: [&str; 6] = ["model", "data", "infrastructure", "both", 
 #[derive(Debug, Clone)]
 pub(super) struct Case {
     pub service: String,
+    /// Numbers of the faults that it feels.
+    pub faults: Vec<usize>,
     pub truth: &'static str,
     /// The kind that stood longest.
     pub answer: &'static str,
@@ -40,6 +45,7 @@ pub(super) struct Case {
 #[derive(Debug, Clone)]
 struct Stretch {
     service: String,
+    faults: Vec<usize>,
     truth: &'static str,
     entities: BTreeSet<String>,
     from: i64,
@@ -59,23 +65,25 @@ pub(super) struct Judge {
     start: Timestamp,
     stretches: Vec<Stretch>,
     before: BTreeMap<String, (String, Option<String>)>,
+    /// Services whose verdict is wrong, and what it says.
+    wrong: BTreeMap<String, (String, Option<String>)>,
 }
 
 impl Judge {
-    pub(super) fn new(play: &Play, start: Timestamp) -> Self {
-        let ends = play.step_millis() * play.steps() as i64;
+    /// `ends` is when the play does, in milliseconds since it began.
+    pub(super) fn new(play: &Play, start: Timestamp, ends: i64) -> Self {
         let services: BTreeSet<String> = play.services().map(str::to_owned).collect();
         let stretches = services.iter().flat_map(|service| stretches(service, play.truths(), ends)).collect();
-        Self { start, stretches, before: BTreeMap::new() }
+        Self { start, stretches, before: BTreeMap::new(), wrong: BTreeMap::new() }
     }
 
     /// Looks at all verdicts.
-    pub(super) async fn look(&mut self, client: &mut Client, now: Timestamp, tell: bool) {
+    pub(super) async fn look(&mut self, client: &mut Client, now: Timestamp, telling: Telling) {
         let said = client.verdicts().await;
         let at = now.millis_since(self.start);
         for (service, said) in &said {
             let now = (said.kind.clone(), said.entities.first().cloned());
-            if tell && self.before.get(service) != Some(&now) {
+            if telling == Telling::All && self.before.get(service) != Some(&now) {
                 let truth = self.stretches.iter().find(|s| s.service == *service && (s.from..s.until).contains(&at));
                 let truth = truth.map_or("", |stretch| stretch.truth);
                 println!(
@@ -88,7 +96,30 @@ impl Judge {
             self.before.insert(service.clone(), now);
         }
         for stretch in self.stretches.iter_mut().filter(|stretch| (stretch.from..stretch.until).contains(&at)) {
-            stretch.look(client, at, said.get(&stretch.service)).await;
+            let said = said.get(&stretch.service);
+            let is_right = stretch.look(client, at, said).await;
+            let now = said.filter(|_| !is_right).map(|said| (said.kind.clone(), said.entities.first().cloned()));
+            if telling != Telling::Wrong || now.as_ref() == self.wrong.get(&stretch.service) {
+                continue;
+            }
+            let minutes = at as f64 / 6e4;
+            match (now, said) {
+                (Some(now), Some(said)) => {
+                    let doubts = if said.confident { "" } else { ", doubtfully" };
+                    println!(
+                        "    {minutes:>7.1} min  verdict of {}: {}{doubts} (true: {}): {}",
+                        stretch.service, said.kind, stretch.truth, said.sentence
+                    );
+                    self.wrong.insert(stretch.service.clone(), now);
+                }
+                _ => {
+                    println!(
+                        "    {minutes:>7.1} min  verdict of {} is right again ({})",
+                        stretch.service, stretch.truth
+                    );
+                    self.wrong.remove(&stretch.service);
+                }
+            }
         }
     }
 
@@ -99,19 +130,21 @@ impl Judge {
 
 /// Cuts a service's time.
 fn stretches(service: &str, truths: &[Truth], ends: i64) -> Vec<Stretch> {
-    let mine: Vec<&Truth> = truths.iter().filter(|truth| truth.services.contains(service)).collect();
+    let mine: Vec<(usize, &Truth)> =
+        truths.iter().enumerate().filter(|(_, truth)| truth.services.contains(service)).collect();
     let mut cuts: BTreeSet<i64> = [0, ends].into();
-    cuts.extend(mine.iter().flat_map(|truth| [truth.from.min(ends), truth.felt.min(ends), truth.until.min(ends)]));
+    cuts.extend(mine.iter().flat_map(|(_, truth)| [truth.from.min(ends), truth.felt.min(ends), truth.until.min(ends)]));
     let cuts: Vec<i64> = cuts.into_iter().collect();
     let mut found = Vec::new();
     for pair in cuts.windows(2) {
         let (from, until) = (pair[0], pair[1]);
         // Between beginning and being felt, either answer may be right.
-        if mine.iter().any(|truth| truth.from <= from && from < truth.felt) {
+        if mine.iter().any(|(_, truth)| truth.from <= from && from < truth.felt) {
             continue;
         }
-        let active: Vec<&&Truth> = mine.iter().filter(|truth| truth.felt <= from && from < truth.until).collect();
-        let after_fault = mine.iter().any(|truth| truth.until <= from);
+        let (faults, active): (Vec<usize>, Vec<&Truth>) =
+            mine.iter().filter(|(_, truth)| truth.felt <= from && from < truth.until).copied().unzip();
+        let after_fault = mine.iter().any(|(_, truth)| truth.until <= from);
         let grace = match (active.is_empty(), after_fault) {
             (false, _) => GRACE_MILLIS,
             (true, true) => RECOVERY_MILLIS,
@@ -123,6 +156,7 @@ fn stretches(service: &str, truths: &[Truth], ends: i64) -> Vec<Stretch> {
         }
         found.push(Stretch {
             service: service.to_owned(),
+            faults,
             truth: truth_of(&active),
             entities: active
                 .iter()
@@ -144,7 +178,7 @@ fn stretches(service: &str, truths: &[Truth], ends: i64) -> Vec<Stretch> {
 }
 
 /// The kind that all active faults come to.
-fn truth_of(active: &[&&Truth]) -> &'static str {
+fn truth_of(active: &[&Truth]) -> &'static str {
     let has = |kind: CauseKind| active.iter().any(|truth| truth.cause == kind);
     match (has(CauseKind::Infrastructure), has(CauseKind::Model), has(CauseKind::Data)) {
         (true, false, false) => "infrastructure",
@@ -155,9 +189,16 @@ fn truth_of(active: &[&&Truth]) -> &'static str {
     }
 }
 
+impl Case {
+    /// Whether the kind was right, and the entity named first where one is wanted.
+    pub(super) fn is_right(&self) -> bool {
+        self.truth == self.answer && self.entity.is_none_or(|(first, _)| first)
+    }
+}
+
 impl Stretch {
-    /// A service without a verdict is one of which nothing is known.
-    async fn look(&mut self, client: &mut Client, at: i64, said: Option<&Said>) {
+    /// Whether what is said is right, or need not be yet. A service without a verdict is one of which nothing is known.
+    async fn look(&mut self, client: &mut Client, at: i64, said: Option<&Said>) -> bool {
         let kind = KINDS.iter().find(|kind| said.is_some_and(|said| said.kind == **kind)).copied().unwrap_or("unknown");
         let right = kind == self.truth;
         let (mut first, mut among_three) = (false, false);
@@ -173,7 +214,7 @@ impl Stretch {
             self.right_after = Some(at - self.from);
         }
         if at < self.judged_from {
-            return;
+            return true;
         }
         *self.looks.entry(kind).or_default() += 1;
         if right {
@@ -185,6 +226,7 @@ impl Stretch {
         let stands_by = said.is_some_and(|said| said.confident);
         let names_another = said.is_some_and(|said| !said.entities.is_empty()) && !self.entities.is_empty() && !first;
         self.wrong += usize::from(names_something && stands_by && (!right || names_another));
+        whole
     }
 
     fn case(self) -> Case {
@@ -195,6 +237,7 @@ impl Stretch {
         let wants_entity = !self.entities.is_empty();
         Case {
             service: self.service,
+            faults: self.faults,
             truth: self.truth,
             answer: answer.unwrap_or("unknown"),
             right_after: self.right_after,

@@ -3,6 +3,8 @@
 //! and the notifications.
 
 mod client;
+mod faults;
+mod follow;
 mod judge;
 mod play;
 mod print;
@@ -12,7 +14,6 @@ use judge::{Case, Judge};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    time::Instant,
 };
 use tandem_story::{About, Library};
 
@@ -34,9 +35,23 @@ pub struct Stories {
     /// A folder with stories (and `fleets/`) of the same form: these are played, the bundled fleets can be used.
     #[arg(long, value_name = "DIR")]
     files: Option<PathBuf>,
-    /// Tells every change of every verdict beside what is true.
+    /// Tells every change of every verdict beside what is true. Of long stories it is always told who was notified, which verdicts
+    /// are wrong, and every hour how far it is.
     #[arg(long)]
     tell: bool,
+    /// Plays only the first so many hours of each story.
+    #[arg(long, value_name = "HOURS")]
+    hours: Option<u32>,
+}
+
+/// What is told while a play is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Telling {
+    Nothing,
+    /// Notifications, what is wrong, and how far it is.
+    Wrong,
+    /// Notifications, and every change of every verdict and symptom.
+    All,
 }
 
 /// What came of one story with one seed.
@@ -48,7 +63,9 @@ struct Played {
     seconds: f64,
     series: usize,
     steps: u64,
-    faults: usize,
+    faults: Vec<faults::Outcome>,
+    /// Notifications that belong to no fault.
+    for_nothing: Vec<follow::Notified>,
 }
 
 /// How much became of how much.
@@ -72,9 +89,12 @@ impl Stories {
         let mut played = Vec::new();
         for about in &chosen {
             for seed in self.first_seed..self.first_seed + self.seeds {
-                let began = Instant::now();
-                let mut one = play::play(&library, about, seed, folder, self.tell).await;
-                one.seconds = began.elapsed().as_secs_f64();
+                let telling = match (self.tell, about.long) {
+                    (true, _) => Telling::All,
+                    (false, true) => Telling::Wrong,
+                    (false, false) => Telling::Nothing,
+                };
+                let one = play::play(&library, about, seed, folder, (telling, self.hours)).await;
                 print::line(&one, seed);
                 played.push(one);
             }

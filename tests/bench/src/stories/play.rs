@@ -1,6 +1,6 @@
 //! One story with one seed: the server with its rooms by hand, and everything that a step shows sent through its doors.
 
-use super::{Judge, Played, client::Client, symptoms::Symptoms};
+use super::{Funnel, Judge, Played, Telling, client::Client, faults, follow::Follow, symptoms::Symptoms};
 use std::{
     collections::BTreeSet,
     path::Path,
@@ -81,8 +81,14 @@ async fn settle(rooms: &mut Rooms, clock: &MovedClock, at: Timestamp, next: Time
     }
 }
 
-/// Plays one.
-pub(super) async fn play(library: &Library, about: &About, seed: u64, folder: &Path, tell: bool) -> Played {
+/// Plays one, or its first hours.
+pub(super) async fn play(
+    library: &Library,
+    about: &About,
+    seed: u64,
+    folder: &Path,
+    (telling, hours): (Telling, Option<u32>),
+) -> Played {
     let start = Timestamp(MIDNIGHT + (about.hour * HOUR_MILLIS) as i64);
     let mut play = Play::new(library, &about.name, seed, start).unwrap_or_else(|error| panic!("{error}"));
     let sender = Sender::new(&play);
@@ -95,10 +101,15 @@ pub(super) async fn play(library: &Library, about: &About, seed: u64, folder: &P
     let options = ServerOptions { store: Some(store), clock: clock.clone(), ..ServerOptions::new(config) };
     let (server, mut rooms) = Server::start_by_hand(options).await.unwrap_or_else(|error| panic!("{error}"));
     let mut client = Client::new(server.address().to_string());
-    let mut judge = Judge::new(&play, start);
-    let mut symptoms = Symptoms::new(&play, start);
+    let whole = play.step_millis() * play.steps() as i64;
+    let ends = hours.map_or(whole, |hours| whole.min(i64::from(hours) * HOUR_MILLIS as i64));
+    let mut judge = Judge::new(&play, start, ends);
+    let mut symptoms = Symptoms::new(&play, start, ends);
+    let mut follow = Follow::new(&hook, start, telling);
+    let mut steps = 0;
     let target = format!("http://{}", triton.address());
-    while let Some(shown) = play.step() {
+    while let Some(shown) = play.step().filter(|shown| shown.at.millis_since(start) < ends) {
+        steps += 1;
         clock.set(shown.at);
         client.remote_write(sender.remote_write(&shown).expect("a body")).await;
         for body in sender.predictions(&shown, ROWS_AT_ONCE) {
@@ -114,20 +125,27 @@ pub(super) async fn play(library: &Library, about: &About, seed: u64, folder: &P
         }
         let next = shown.at.plus_millis(play.step_millis());
         settle(&mut rooms, &clock, shown.at, next).await;
-        judge.look(&mut client, shown.at, tell).await;
-        symptoms.look(&client, shown.at, tell).await;
+        judge.look(&mut client, shown.at, telling).await;
+        symptoms.look(&client, shown.at, telling).await;
+        follow.look(&client, shown.at).await;
     }
-    let funnel = client.funnel(&hook.posted()).await;
+    let seconds = follow.worked().as_secs_f64();
+    let [findings, alerts, incidents] = client.counts().await;
+    let (notified, resolutions) = follow.told();
+    let funnel = Funnel { findings, alerts, incidents, notifications: notified.len(), resolutions };
+    let cases = judge.cases();
+    let (faults, for_nothing) = faults::outcomes(&play, ends, &cases, &notified, &mut client).await;
     drop(rooms);
     server.stop().await;
     Played {
         story: about.name.clone(),
-        cases: judge.cases(),
+        cases,
         felt: symptoms.felt(),
         funnel,
-        seconds: 0.0,
+        seconds,
         series: play.series().len(),
-        steps: play.steps(),
-        faults: play.truths().len(),
+        steps,
+        faults,
+        for_nothing,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     Funnel, Played,
+    faults::Outcome,
     judge::{Case, KINDS},
 };
 
@@ -10,7 +11,7 @@ pub(super) fn line(played: &Played, seed: u64) {
     let wrong: Vec<String> = played
         .cases
         .iter()
-        .filter(|case| case.truth != case.answer || case.entity.is_some_and(|(first, _)| !first))
+        .filter(|case| !case.is_right())
         .map(|case| format!("{} {}→{}", case.service, case.truth, case.answer))
         .collect();
     println!(
@@ -72,6 +73,7 @@ pub(super) fn summary(played: &[Played]) {
     let wrong: f64 = cases.iter().map(|case| case.confidently_wrong).sum();
     println!("confidently wrong: {:.1} % of the time judged", 100.0 * wrong / cases.len().max(1) as f64);
     felt(played);
+    fault_by_fault(played);
     funnel(played);
     let seconds: f64 = played.iter().map(|one| one.seconds).sum();
     println!("{:.1} s in all, {:.1} s for a play", seconds, seconds / played.len().max(1) as f64);
@@ -106,6 +108,49 @@ fn felt(played: &[Played]) {
     }
 }
 
+/// How many faults were found with the right cause, which were not, and how often people were disturbed about each.
+fn fault_by_fault(played: &[Played]) {
+    let all: Vec<&Outcome> = played.iter().flat_map(|one| &one.faults).collect();
+    let found = all.iter().filter(|fault| fault.is_found()).count();
+    let told: usize = all.iter().map(|fault| fault.notifications).sum();
+    println!(
+        "\nfaults found with the right cause: {found} of {}; notifications while they stood: {told}, {:.2} a fault",
+        all.len(),
+        told as f64 / all.len().max(1) as f64
+    );
+    for one in played {
+        let noteworthy = |fault: &&Outcome| !fault.is_found() || fault.notifications != 1;
+        for fault in one.faults.iter().filter(noteworthy) {
+            let said: Vec<String> = fault
+                .said
+                .iter()
+                .map(|(service, answer, right)| {
+                    format!("{service} {answer}{}", if *right { "" } else { " (not right)" })
+                })
+                .collect();
+            println!(
+                "  {:<24}{:>7.1} min  {}: {}, {} notifications{}; said: {}",
+                one.story,
+                fault.minute,
+                fault.parts,
+                if fault.is_found() { "found" } else { "NOT found" },
+                fault.notifications,
+                if fault.named { " that name it" } else { "" },
+                if said.is_empty() { "no service is judged".to_owned() } else { said.join(", ") }
+            );
+        }
+        for told in &one.for_nothing {
+            println!(
+                "  {:<24}{:>7.1} min  for nothing: #{} {}",
+                one.story,
+                told.at as f64 / 6e4,
+                told.incident,
+                told.title
+            );
+        }
+    }
+}
+
 fn funnel(played: &[Played]) {
     let mut names: Vec<&str> = played.iter().map(|one| one.story.as_str()).collect();
     names.dedup();
@@ -118,7 +163,7 @@ fn funnel(played: &[Played]) {
         let part = |what: fn(&Funnel) -> usize| mean(&|one| what(&one.funnel) as f64);
         println!(
             "{name:<26}{:>8.1}{:>10.1}{:>8.1}{:>10.1}{:>14.1}{:>12.1}{:>8.1}",
-            mean(&|one| one.faults as f64),
+            mean(&|one| one.faults.len() as f64),
             part(|f| f.findings),
             part(|f| f.alerts),
             part(|f| f.incidents),

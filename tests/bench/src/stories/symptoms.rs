@@ -1,7 +1,7 @@
 //! What users feel, as the server tells it: objectives that are not kept and predictions that drifted, beside what is true of
 //! each service. It is told apart from the verdict, which says why.
 
-use super::client::Client;
+use super::{Telling, client::Client};
 use std::collections::BTreeMap;
 use tandem_domain::Timestamp;
 use tandem_story::{Play, Truth};
@@ -32,12 +32,14 @@ pub(super) struct Symptoms {
 }
 
 impl Symptoms {
-    pub(super) fn new(play: &Play, start: Timestamp) -> Self {
+    /// `ends` is when the play does, in milliseconds since it began.
+    pub(super) fn new(play: &Play, start: Timestamp, ends: i64) -> Self {
+        let truths = play.truths().iter().filter(|truth| truth.from < ends).cloned().collect();
         let (before, first, for_nothing) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        Self { start, truths: play.truths().to_vec(), before, first, for_nothing }
+        Self { start, truths, before, first, for_nothing }
     }
 
-    pub(super) async fn look(&mut self, client: &Client, now: Timestamp, tell: bool) {
+    pub(super) async fn look(&mut self, client: &Client, now: Timestamp, telling: Telling) {
         let at = now.millis_since(self.start);
         let told = client.symptoms().await;
         let minutes = at as f64 / 6e4;
@@ -57,12 +59,12 @@ impl Symptoms {
             if !is_true {
                 self.for_nothing.push(format!("{minutes:.1} min {service} {kind}: {sentence}"));
             }
-            if tell {
+            if telling == Telling::All || telling == Telling::Wrong && !is_true {
                 let beside = if is_true { "" } else { " (nothing is wrong)" };
-                println!("    {minutes:>5.1} min  {service}: {kind} begins{beside}: {sentence}");
+                println!("    {minutes:>7.1} min  {service}: {kind} begins{beside}: {sentence}");
             }
         }
-        if tell {
+        if telling == Telling::All {
             for (service, kind) in self.before.keys().filter(|known| !told.contains_key(*known)) {
                 println!("    {minutes:>5.1} min  {service}: {kind} is over");
             }
