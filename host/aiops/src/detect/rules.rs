@@ -2,8 +2,13 @@
 
 use tandem_domain::meaning::{Condition, FaultRule, MeaningBody, Range};
 
-/// States saved per second at most: at some 2 KB each this is 1 MB/s, a small part of what a disk does.
-const STATES_PER_SECOND: i64 = 500;
+/// States saved per second as long as none waits for longer than [`UNSAVED_MILLIS`] by it: most of what is written in a quiet
+/// hour are states, and at some 500 bytes each in the file these are 3 GB a day.
+const STATES_PER_SECOND: i64 = 64;
+/// How long learned state may go unsaved, in milliseconds: the samples of so long are kept in the log, and read again after a crash.
+const UNSAVED_MILLIS: i64 = 600_000;
+/// States saved per second at most, however long they wait.
+const MOST_STATES_PER_SECOND: i64 = 500;
 
 /// A range of sent values as a range of canonical ones; the ends change places when the scale is negative.
 fn canonical_range(range: Range, body: &MeaningBody) -> Range {
@@ -33,7 +38,8 @@ pub fn canonical_value(body: &MeaningBody, sent: f64) -> f64 {
 
 /// How long learned state may go unsaved: longer where there is much of it, so that saving never takes over the disk.
 pub fn snapshot_interval_millis(configured_seconds: u64, groups: usize) -> i64 {
-    let by_size = groups as i64 * 1_000 / STATES_PER_SECOND;
+    let at_rate = |rate: i64| groups as i64 * 1_000 / rate;
+    let by_size = at_rate(STATES_PER_SECOND).min(UNSAVED_MILLIS).max(at_rate(MOST_STATES_PER_SECOND));
     (configured_seconds as i64 * 1_000).max(by_size)
 }
 
@@ -84,8 +90,10 @@ mod tests {
 
     #[test]
     fn much_state_is_saved_less_often() {
-        assert_eq!(snapshot_interval_millis(30, 2_000), 30_000);
-        assert_eq!(snapshot_interval_millis(30, 100_000), 200_000);
+        assert_eq!(snapshot_interval_millis(30, 1_000), 30_000);
+        assert_eq!(snapshot_interval_millis(30, 16_000), 250_000);
+        assert_eq!(snapshot_interval_millis(30, 100_000), UNSAVED_MILLIS);
+        assert_eq!(snapshot_interval_millis(30, 1_000_000), 2_000_000);
     }
 
     proptest! {
