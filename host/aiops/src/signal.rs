@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tandem_domain::{
-    LogRecord, Record, Severity, Timestamp,
+    LogRecord, Severity, Timestamp,
     entity::EntityId,
     finding::Finding,
     series::{Labels, SeriesId},
@@ -71,20 +71,4 @@ pub struct FindingChange {
 impl LogRecord for FindingChange {
     const LOG: &'static str = "finding_changes";
     const VERSION: u16 = 1;
-}
-
-/// A count that rises whenever entities or relations change, so that graphs kept in memory know when they are old.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TopologyRevision {
-    /// The count.
-    pub revision: u64,
-}
-
-impl Record for TopologyRevision {
-    const TABLE: &'static str = "topology_revision";
-    const VERSION: u16 = 1;
-    type Key = u64;
-    fn key(&self) -> u64 {
-        0
-    }
 }

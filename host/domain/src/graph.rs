@@ -52,6 +52,11 @@ impl DependencyGraph {
     /// of that kind: a replica on GPU 0 that also names its host does not need GPU 1. The bundled correlator walks by the
     /// same rules in the same order; `graph/paths.txt` holds both to them.
     pub fn dependencies_of(&self, start: &EntityId) -> Vec<Vec<EntityId>> {
+        self.nearest_dependencies_of(start, usize::MAX)
+    }
+
+    /// The first so many of [`Self::dependencies_of`].
+    pub fn nearest_dependencies_of(&self, start: &EntityId, most: usize) -> Vec<Vec<EntityId>> {
         // By entity: whether it was reached as a part of something in its container.
         let mut reached = BTreeMap::from([(start.clone(), false)]);
         let mut queue = VecDeque::from([(vec![start.clone()], false)]);
@@ -68,6 +73,9 @@ impl DependencyGraph {
                 };
                 if reached.contains_key(next) {
                     continue;
+                }
+                if paths.len() == most {
+                    return paths;
                 }
                 reached.insert(next.clone(), as_part);
                 let mut longer = path.clone();

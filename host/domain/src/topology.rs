@@ -1,6 +1,6 @@
-//! Topology as plugins report it: entities and relations among them by index.
+//! Topology as plugins report it: entities and relations among them by index; and a count of its changes.
 
-use crate::{entity::EntityDraft, relation::RelationKind};
+use crate::{Record, entity::EntityDraft, relation::RelationKind};
 use serde::{Deserialize, Serialize};
 
 /// A relation between two drafts of one list.
@@ -21,4 +21,20 @@ pub struct TopologyDraft {
     pub entities: Vec<EntityDraft>,
     /// Relations among them.
     pub relations: Vec<RelationDraft>,
+}
+
+/// A count that rises whenever entities or relations change, so that graphs kept in memory know when they are old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopologyRevision {
+    /// The count.
+    pub revision: u64,
+}
+
+impl Record for TopologyRevision {
+    const TABLE: &'static str = "topology_revision";
+    const VERSION: u16 = 1;
+    type Key = u64;
+    fn key(&self) -> u64 {
+        0
+    }
 }

@@ -1,6 +1,6 @@
 //! The two answers for a service, and how they hang together.
 
-use crate::{Timestamp, cause::Direction, entity::EntityId, series::SeriesId};
+use crate::{Record, Timestamp, cause::Direction, entity::EntityId, series::SeriesId};
 use serde::{Deserialize, Serialize};
 
 /// One answer.
@@ -157,4 +157,31 @@ pub struct Verdict {
     /// The story that is played, where the service is a demonstration.
     #[serde(default)]
     pub demonstration: Option<String>,
+}
+
+/// Who tells alerts of what is to blame for users' trouble. Such an alert follows from a verdict, and no verdict from it.
+pub const BLAMES: &str = "verdict";
+
+/// Whom the verdict on a service in trouble blames, in brief: for those who put together what several services feel of one cause.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Blame {
+    /// The service's name.
+    pub service: String,
+    /// When it was asked last.
+    pub asked_at: Timestamp,
+    /// Whether the answer is one to wait for no longer: it is confident, or nobody can answer.
+    pub settled: bool,
+    /// What lies below the service and comes first among those to blame for what its users feel; none where nothing does.
+    pub entity: Option<EntityId>,
+    /// Why, in a sentence; empty where nothing is.
+    pub sentence: String,
+}
+
+impl Record for Blame {
+    const TABLE: &'static str = "verdict_blames";
+    const VERSION: u16 = 1;
+    type Key = String;
+    fn key(&self) -> String {
+        self.service.clone()
+    }
 }

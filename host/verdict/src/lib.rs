@@ -3,6 +3,7 @@
 
 pub mod ask;
 mod chain;
+mod ground;
 mod history;
 mod reading;
 mod rules;

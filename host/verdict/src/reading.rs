@@ -17,7 +17,7 @@ pub struct VerdictError(#[from] ReadError);
 /// # Errors
 /// When the store cannot be read.
 pub fn verdicts(read: &ReadTx, service: Option<&str>, at: Timestamp) -> Result<Vec<Verdict>, VerdictError> {
-    let snapshot = Snapshot::load(read)?;
+    let snapshot = Snapshot::load(read, None)?;
     let services = snapshot.services().into_iter().filter(|(name, _)| service.is_none_or(|wanted| wanted == name));
     let judged = services.map(|(name, id)| {
         let paths = snapshot.paths(&id);

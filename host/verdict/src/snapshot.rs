@@ -1,36 +1,30 @@
 //! All records that verdicts are made from, read at one moment.
 
-use crate::{ask::Diagnosis, rules::Drifting};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::{ask::Diagnosis, ground::Ground, rules::Drifting};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use tandem_domain::{
     alert::{Alert, AlertState},
     drift::{DriftReport, DriftStanding},
     entity::{Entity, EntityId},
-    graph::DependencyGraph,
     incident::Incident,
     objective::{Keeping, ObjectiveStanding},
     prediction::ServiceTraffic,
-    relation::Relation,
 };
 use tandem_store::{ReadError, ReadTx};
 
-/// Relations looked at; beyond it paths may be cut short.
-const MAX_RELATIONS: usize = 500_000;
-/// Entities looked at.
-const MAX_ENTITIES: usize = 200_000;
 /// Versions of services looked at.
 const MAX_TRAFFIC: usize = 100_000;
 /// Incidents looked at, newest first, to find the active ones.
 const MAX_INCIDENTS: usize = 10_000;
-/// How many merges are followed.
-const MAX_MERGE_STEPS: usize = 16;
+/// Paths from a service that are wanted where nothing below it is in trouble: whether anything lies there, and what is nearest.
+const NEAREST: usize = 8;
 
 /// The records of both halves at one moment. Ids are those after all merges.
 pub(crate) struct Snapshot {
-    entities: BTreeMap<EntityId, Entity>,
-    canonical: Canonical,
-    pub relations: Vec<Relation>,
-    pub graph: DependencyGraph,
+    pub ground: Arc<Ground>,
     /// Active ones.
     pub incidents: Vec<Incident>,
     /// The firing alerts of the incidents, by fingerprint.
@@ -39,22 +33,14 @@ pub(crate) struct Snapshot {
     burning: BTreeMap<String, Vec<ObjectiveStanding>>,
     traffic: BTreeMap<String, Vec<ServiceTraffic>>,
     diagnoses: BTreeMap<String, Diagnosis>,
-    pub names: BTreeMap<EntityId, String>,
 }
 
 impl Snapshot {
-    /// Reads it.
-    pub(crate) fn load(read: &ReadTx) -> Result<Self, ReadError> {
-        let entities = read.scan::<Entity>(.., MAX_ENTITIES)?;
-        let canonical = Canonical::new(&entities);
-        let relations = read.scan::<Relation>(.., MAX_RELATIONS)?;
-        let relations: Vec<Relation> = relations
-            .into_iter()
-            .map(|r| Relation { dependent: canonical.of(&r.dependent), dependency: canonical.of(&r.dependency), ..r })
-            .collect();
-        let graph = DependencyGraph::new(&relations);
-        let incidents = active_incidents(read, &canonical)?;
-        let alerts = firing_alerts(read, &incidents, &canonical)?;
+    /// Reads it; what is known of entities and relations is not read again when nothing changed.
+    pub(crate) fn load(read: &ReadTx, known: Option<&Arc<Ground>>) -> Result<Self, ReadError> {
+        let ground = Ground::current(read, known)?;
+        let incidents = active_incidents(read, &ground)?;
+        let alerts = firing_alerts(read, &incidents, &ground)?;
         let mut burning: BTreeMap<String, Vec<ObjectiveStanding>> = BTreeMap::new();
         for standing in read.scan::<ObjectiveStanding>(.., MAX_TRAFFIC)? {
             if standing.keeping == Keeping::Burning {
@@ -66,25 +52,21 @@ impl Snapshot {
             traffic.entry(one.service.clone()).or_default().push(one);
         }
         let diagnoses = read.scan::<Diagnosis>(.., MAX_TRAFFIC)?;
-        let names = entities.iter().map(|entity| (entity.id.clone(), entity.name.clone())).collect();
         Ok(Self {
-            entities: entities.into_iter().map(|entity| (entity.id.clone(), entity)).collect(),
-            canonical,
-            relations,
-            graph,
+            ground,
             incidents,
             alerts,
             drifting: latest_reports(read)?,
             burning,
             traffic,
             diagnoses: diagnoses.into_iter().map(|one| (one.service.clone(), one)).collect(),
-            names,
         })
     }
 
     /// Every service by name: those that are known, and those that predictions speak of.
     pub(crate) fn services(&self) -> BTreeMap<String, EntityId> {
-        let known = self.entities.values().filter(|entity| entity.kind == "service" && entity.merged_into.is_none());
+        let known =
+            self.ground.entities.values().filter(|entity| entity.kind == "service" && entity.merged_into.is_none());
         let mut services: BTreeMap<String, EntityId> =
             known.map(|entity| (entity.name.clone(), entity.id.clone())).collect();
         for name in self.traffic.keys() {
@@ -94,12 +76,12 @@ impl Snapshot {
     }
 
     pub(crate) fn entity(&self, id: &EntityId) -> Option<&Entity> {
-        self.entities.get(id)
+        self.ground.entities.get(id)
     }
 
     /// The id after all merges.
     pub(crate) fn canonical(&self, id: &EntityId) -> EntityId {
-        self.canonical.of(id)
+        self.ground.canonical(id)
     }
 
     pub(crate) fn traffic(&self, service: &str) -> &[ServiceTraffic] {
@@ -124,57 +106,34 @@ impl Snapshot {
         self.diagnoses.values()
     }
 
-    /// From a service to everything it needs, itself first.
+    /// From a service to everything it needs, itself first; only to what is nearest where no incident could lie on the way.
     pub(crate) fn paths(&self, service: &EntityId) -> Vec<Vec<EntityId>> {
-        let mut paths = self.graph.dependencies_of(service);
+        let most = if self.incidents.is_empty() { NEAREST } else { usize::MAX };
+        let mut paths = self.ground.graph.nearest_dependencies_of(service, most);
         paths.insert(0, vec![service.clone()]);
         paths
     }
 }
 
-/// Ids after all merges.
-struct Canonical(BTreeMap<EntityId, EntityId>);
-
-impl Canonical {
-    fn new(entities: &[Entity]) -> Self {
-        Self(entities.iter().filter_map(|entity| Some((entity.id.clone(), entity.merged_into.clone()?))).collect())
-    }
-
-    fn of(&self, id: &EntityId) -> EntityId {
-        let mut id = id;
-        for _ in 0..MAX_MERGE_STEPS {
-            match self.0.get(id) {
-                Some(next) => id = next,
-                None => break,
-            }
-        }
-        id.clone()
-    }
-}
-
-fn active_incidents(read: &ReadTx, canonical: &Canonical) -> Result<Vec<Incident>, ReadError> {
+fn active_incidents(read: &ReadTx, ground: &Ground) -> Result<Vec<Incident>, ReadError> {
     let mut incidents = read.scan_back::<Incident>(.., MAX_INCIDENTS)?;
     incidents.retain(|incident| incident.status.is_active() && incident.merged_into.is_none());
     for incident in &mut incidents {
-        let entities: BTreeSet<EntityId> = incident.entities.iter().map(|id| canonical.of(id)).collect();
+        let entities: BTreeSet<EntityId> = incident.entities.iter().map(|id| ground.canonical(id)).collect();
         incident.entities = entities.into_iter().collect();
         for cause in &mut incident.causes {
-            cause.entity = canonical.of(&cause.entity);
+            cause.entity = ground.canonical(&cause.entity);
         }
     }
     Ok(incidents)
 }
 
 /// The firing alerts of the incidents, by fingerprint.
-fn firing_alerts(
-    read: &ReadTx,
-    incidents: &[Incident],
-    canonical: &Canonical,
-) -> Result<BTreeMap<String, Alert>, ReadError> {
+fn firing_alerts(read: &ReadTx, incidents: &[Incident], ground: &Ground) -> Result<BTreeMap<String, Alert>, ReadError> {
     let mut alerts = BTreeMap::new();
     for fingerprint in incidents.iter().flat_map(|incident| &incident.alerts) {
         if let Some(alert) = read.get::<Alert>(&fingerprint.0)?.filter(|alert| alert.state == AlertState::Firing) {
-            let entity = canonical.of(&alert.entity);
+            let entity = ground.canonical(&alert.entity);
             alerts.insert(fingerprint.0.clone(), Alert { entity, ..alert });
         }
     }

@@ -2,7 +2,7 @@
 //! is told of it as long as others answer and it takes no longer than a restart; it is monitored and can be seen all the while.
 //! Whatever users feel meanwhile is told by the service's objectives.
 
-use super::config::AlertConfig;
+use super::{Holding, config::AlertConfig};
 use crate::map::{RelationDependent, topology::followed_by};
 use std::ops::Bound;
 use tandem_domain::{
@@ -47,25 +47,16 @@ impl Replicas {
     }
 }
 
-/// What is to be done about an absence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Absence {
-    /// Somebody has to know.
-    Tell,
-    /// Nobody yet: until when, and why.
-    Held(Timestamp, String),
-}
-
 /// Judges an absence. Of a replica the replicas of each of its services are given; of others none are.
 pub(super) fn judge(
     since: Timestamp,
     now: Timestamp,
     services: &[(String, Replicas)],
     config: &AlertConfig,
-) -> Absence {
+) -> Holding {
     let until = since.plus_millis(config.away_millis());
     if until <= now || services.iter().any(|(_, replicas)| !replicas.are_enough()) {
-        return Absence::Tell;
+        return Holding::Tell;
     }
     let others = services.iter().map(|(service, replicas)| {
         format!("{} of {} replicas of {service} answer, and ", replicas.answering, replicas.all)
@@ -75,7 +66,7 @@ pub(super) fn judge(
         others.collect::<String>(),
         config.away_minutes
     );
-    Absence::Held(until, why)
+    Holding::Held(until, why)
 }
 
 /// The replicas of each service that an entity answers for; none for what is no replica.
@@ -150,15 +141,15 @@ mod tests {
     fn a_restart_beside_others_is_quiet_and_one_without_or_one_that_lasts_is_not() {
         let config = AlertConfig::default();
         let judged = |now, services: &[(String, Replicas)]| judge(minutes(0), minutes(now), services, &config);
-        let Absence::Held(until, why) = judged(1, &of(3, 4)) else { panic!("it is told") };
+        let Holding::Held(until, why) = judged(1, &of(3, 4)) else { panic!("it is told") };
         assert_eq!(until, minutes(15));
         assert!(why.starts_with("3 of 4 replicas of chat answer"), "{why}");
-        assert!(matches!(judged(1, &of(1, 2)), Absence::Held(..)));
-        assert!(matches!(judged(1, &[]), Absence::Held(..)), "a host");
-        assert_eq!(judged(1, &of(0, 1)), Absence::Tell);
-        assert_eq!(judged(1, &of(1, 4)), Absence::Tell, "one cannot stand in for four");
-        assert_eq!(judged(15, &of(3, 4)), Absence::Tell);
-        assert_eq!(judge(minutes(0), minutes(0), &[], &AlertConfig { away_minutes: 0 }), Absence::Tell);
+        assert!(matches!(judged(1, &of(1, 2)), Holding::Held(..)));
+        assert!(matches!(judged(1, &[]), Holding::Held(..)), "a host");
+        assert_eq!(judged(1, &of(0, 1)), Holding::Tell);
+        assert_eq!(judged(1, &of(1, 4)), Holding::Tell, "one cannot stand in for four");
+        assert_eq!(judged(15, &of(3, 4)), Holding::Tell);
+        assert_eq!(judge(minutes(0), minutes(0), &[], &AlertConfig { away_minutes: 0 }), Holding::Tell);
     }
 
     proptest! {
@@ -168,8 +159,8 @@ mod tests {
         ) {
             let config = AlertConfig { away_minutes: away };
             let judged = judge(minutes(0), minutes(now), &of(answering, answering + more), &config);
-            if now >= i64::from(away) || answering == 0 { prop_assert_eq!(judged, Absence::Tell); }
-            else if let Absence::Held(until, _) = judged { prop_assert!(until > minutes(now)); }
+            if now >= i64::from(away) || answering == 0 { prop_assert_eq!(judged, Holding::Tell); }
+            else if let Holding::Held(until, _) = judged { prop_assert!(until > minutes(now)); }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The alert room: changes of faults, and what others tell, become alerts with an identity that outlives their changes of state.
 
 mod away;
+mod blamed;
 mod config;
 mod metrics;
 pub(crate) mod rules;
@@ -18,12 +19,13 @@ use crate::{
     room::{Progress, Room, RoomError},
     signal::FaultChange,
 };
-use away::Absence;
+use blamed::Moves;
 use std::sync::Arc;
 use tables::{AlertSources, SourceAlert};
 use tandem_domain::{
     Severity, Timestamp,
     alert::{Alert, AlertChange, AlertState, Fingerprint, HeldAlert, ToldAlert},
+    objective::OBJECTIVES,
 };
 use tandem_store::{ReadError, ReadTx, Store, WriteError, WriteTx};
 
@@ -57,25 +59,34 @@ impl AlertRoom {
     }
 }
 
+/// Whether somebody is told of an alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Holding {
+    /// Somebody has to know.
+    Tell,
+    /// Nobody yet: until when, and why.
+    Held(Timestamp, String),
+}
+
 /// A change, and what is to be done about it where it says that somebody is away.
 struct Judged {
     change: FaultChange,
-    absence: Option<Absence>,
+    holding: Option<Holding>,
 }
 
 impl Judged {
     fn of(read: &ReadTx, change: FaultChange, now: Timestamp, config: &AlertConfig) -> Result<Self, ReadError> {
         if !change.active || !away::is_away(&change.code) {
-            return Ok(Self { change, absence: None });
+            return Ok(Self { change, holding: None });
         }
         let services = away::services_of(read, &change.code, &change.entity, now)?;
-        let absence = Some(away::judge(change.at, now, &services, config));
-        Ok(Self { change, absence })
+        let holding = Some(away::judge(change.at, now, &services, config));
+        Ok(Self { change, holding })
     }
 }
 
 /// Applies one change; whether an alert changed.
-fn take(tx: &mut WriteTx<'_>, Judged { change, absence }: &Judged) -> Result<bool, WriteError> {
+fn take(tx: &mut WriteTx<'_>, Judged { change, holding }: &Judged) -> Result<bool, WriteError> {
     let entity = followed(tx, change.entity.clone())?;
     let source = change.source_key();
     let by_identity = rules::fingerprint(&change.code, &entity, &change.telling);
@@ -95,8 +106,8 @@ fn take(tx: &mut WriteTx<'_>, Judged { change, absence }: &Judged) -> Result<boo
     let fires = alert.as_ref().is_some_and(is_firing);
     let held = tx.get::<HeldAlert>(&fingerprint.0)?;
     // One that fires and was told is not taken back.
-    let mild = match absence {
-        Some(Absence::Held(until, why)) if !fires || held.is_some() => Some((*until, why)),
+    let mild = match holding {
+        Some(Holding::Held(until, why)) if !fires || held.is_some() => Some((*until, why)),
         _ => None,
     };
     let severity = if mild.is_some() { Severity::Info } else { change.severity };
@@ -133,16 +144,16 @@ fn hold(
 }
 
 /// Looks at a held alert again: it is over, goes on being held, or is told now. Whether the alert changed.
-fn look_again(tx: &mut WriteTx<'_>, held: &HeldAlert, absence: &Absence, now: Timestamp) -> Result<bool, WriteError> {
+fn look_again(tx: &mut WriteTx<'_>, held: &HeldAlert, holding: &Holding, now: Timestamp) -> Result<bool, WriteError> {
     let key = &held.fingerprint.0;
     let Some(alert) = tx.get::<Alert>(key)?.filter(is_firing) else {
         tx.remove::<HeldAlert>(key)?;
         return Ok(false);
     };
-    match absence {
-        Absence::Held(_, why) if *why == held.why => Ok(false),
-        Absence::Held(_, why) => tx.put(&HeldAlert { why: why.clone(), ..held.clone() }).map(|()| false),
-        Absence::Tell => {
+    match holding {
+        Holding::Held(_, why) if *why == held.why => Ok(false),
+        Holding::Held(_, why) => tx.put(&HeldAlert { why: why.clone(), ..held.clone() }).map(|()| false),
+        Holding::Tell => {
             tx.remove::<HeldAlert>(key)?;
             let alert = Alert { severity: held.severity, changed_at: now.max(alert.changed_at), ..alert };
             tx.put(&alert)?;
@@ -159,7 +170,9 @@ impl Room for AlertRoom {
 
     async fn step(&mut self, now: Timestamp) -> Result<Progress, RoomError> {
         let (faults, told, ended) = (self.faults(now).await?, self.told(now).await?, self.ended(now).await?);
-        Ok(faults.and(told).and(ended).and(self.held(now).await?))
+        // What is blamed is told before what is felt of it.
+        let blamed = self.blamed(now).await?;
+        Ok(faults.and(told).and(ended).and(blamed).and(self.held(now).await?))
     }
 }
 
@@ -197,21 +210,24 @@ impl AlertRoom {
             let read = self.store.read()?;
             let mut looked = Vec::new();
             for held in read.scan::<HeldAlert>(.., MAX_HELD)? {
-                let absence = match read.get::<Alert>(&held.fingerprint.0)?.filter(is_firing) {
+                let holding = match read.get::<Alert>(&held.fingerprint.0)?.filter(is_firing) {
+                    Some(alert) if alert.source == OBJECTIVES => {
+                        blamed::judge(held.since, now, blamed::is_settled(&read, &alert.labels)?)
+                    }
                     Some(alert) => {
                         let services = away::services_of(&read, &alert.code, &alert.entity, now)?;
                         away::judge(held.since, now, &services, &self.config)
                     }
-                    None => Absence::Tell,
+                    None => Holding::Tell,
                 };
-                looked.push((held, absence));
+                looked.push((held, holding));
             }
             looked
         };
         self.metrics.held.set(looked.len() as u64);
         let next = looked.iter().map(|(held, _)| held.until.min(now.plus_millis(LOOK_AGAIN_MILLIS))).min();
         let stays =
-            |(held, absence): &(HeldAlert, Absence)| matches!(absence, Absence::Held(_, why) if *why == held.why);
+            |(held, holding): &(HeldAlert, Holding)| matches!(holding, Holding::Held(_, why) if *why == held.why);
         if looked.iter().all(stays) {
             return Ok(Progress { wake_at: next, ..Progress::default() });
         }
@@ -219,8 +235,8 @@ impl AlertRoom {
             .store
             .write(move |tx| {
                 let mut changed = 0;
-                for (held, absence) in &looked {
-                    changed += u64::from(look_again(tx, held, absence, now)?);
+                for (held, holding) in &looked {
+                    changed += u64::from(look_again(tx, held, holding, now)?);
                 }
                 Ok(changed)
             })
@@ -251,6 +267,17 @@ impl AlertRoom {
         self.metrics.told.add(count as u64);
         self.metrics.changes.add(changed);
         Ok(Progress { worked: true, more: count == CHANGES_PER_PASS, wake_at: None })
+    }
+
+    /// Lets what the verdict blames have an alert, and ends those of what it no longer does.
+    async fn blamed(&mut self, now: Timestamp) -> Result<Progress, RoomError> {
+        let moves = Moves::find(&self.store.read()?)?;
+        if moves.is_empty() {
+            return Ok(Progress::default());
+        }
+        let changed = self.store.write(move |tx| moves.write(tx, now)).await?;
+        self.metrics.changes.add(changed);
+        Ok(Progress { worked: true, ..Progress::default() })
     }
 
     /// Ends what others told and did not tell again in time.

@@ -1,7 +1,7 @@
 //! What the alert room keeps for itself.
 
 use serde::{Deserialize, Serialize};
-use tandem_domain::{Record, Timestamp, alert::Fingerprint};
+use tandem_domain::{Record, Timestamp, alert::Fingerprint, entity::EntityId};
 
 /// Which sources of an alert say that it is so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,5 +58,23 @@ impl Record for ToldUntil {
     type Key = String;
     fn key(&self) -> String {
         self.fingerprint.0.clone()
+    }
+}
+
+/// An alert that fires because a verdict blames an entity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlamedAlert {
+    /// The entity that is blamed.
+    pub entity: EntityId,
+    /// The alert.
+    pub fingerprint: Fingerprint,
+}
+
+impl Record for BlamedAlert {
+    const TABLE: &'static str = "blamed_alerts";
+    const VERSION: u16 = 1;
+    type Key = String;
+    fn key(&self) -> String {
+        self.entity.0.clone()
     }
 }

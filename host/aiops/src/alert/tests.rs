@@ -7,9 +7,11 @@ use tandem_domain::{
     alert::{Alert, AlertChange, AlertState, Fingerprint, HeldAlert, ToldAlert},
     entity::{Entity, EntityId},
     meaning::{EntitySeries, Meaning, MeaningBody},
+    objective::OBJECTIVES,
     relation::RelationKind,
     series::{Labels, MetricType, SampleBatch, SeriesDescription, SeriesId},
     target::TargetKey,
+    verdict::{BLAMES, Blame},
 };
 
 fn entity(id: &str, merged_into: Option<&str>) -> Entity {
@@ -266,4 +268,86 @@ async fn a_service_without_a_replica_is_told_at_once() {
     at(&store, &series, 3, &[0.0, 1.0], Some(true)).await;
     room.step(Timestamp(180_000)).await.unwrap();
     assert_eq!(only(&store).0.severity, Severity::Critical);
+}
+
+/// What an objective of a service tells that burns.
+async fn felt(store: &tandem_store::Store, room: &mut AlertRoom, service: &str, at: Timestamp) {
+    let labels = [("alertname", "objective.latency"), ("service", service), ("severity", "critical")];
+    let told = ToldAlert { source: OBJECTIVES.into(), ..told(AlertState::Firing, &labels, None) };
+    let fingerprint = Fingerprint::of_labels(&told.labels);
+    store.write(move |tx| tx.append(&ToldAlert { fingerprint, ..told })).await.unwrap();
+    room.step(at).await.unwrap();
+}
+
+async fn blame(store: &tandem_store::Store, service: &str, (settled, entity): (bool, Option<&str>)) {
+    let blame = Blame {
+        service: service.into(),
+        asked_at: Timestamp(0),
+        settled,
+        entity: entity.map(|id| EntityId(id.into())),
+        sentence: "It loses packets.".into(),
+    };
+    store.write(move |tx| tx.put(&blame)).await.unwrap();
+}
+
+/// Firing alerts: severity, entity and who tells them.
+fn firing(store: &tandem_store::Store) -> Vec<(Severity, String, String)> {
+    let alerts = store.read().unwrap().scan::<Alert>(.., 10).unwrap();
+    let mut firing: Vec<_> = alerts
+        .into_iter()
+        .filter(super::is_firing)
+        .map(|alert| (alert.severity, alert.entity.0, alert.source))
+        .collect();
+    firing.sort_by(|a, b| a.1.cmp(&b.1));
+    firing
+}
+
+#[tokio::test]
+async fn what_users_feel_waits_for_the_verdict_and_what_that_blames_is_one_alert_for_all_who_feel_it() {
+    let (store, _folder) = open();
+    let mut room = AlertRoom::new(store.clone(), AlertConfig::default());
+    felt(&store, &mut room, "chat", Timestamp(1_000)).await;
+    felt(&store, &mut room, "fraud", Timestamp(1_000)).await;
+    let of = |severity, service: &str| (severity, format!("service:{service}"), OBJECTIVES.to_owned());
+    assert_eq!(firing(&store), [of(Severity::Info, "chat"), of(Severity::Info, "fraud")]);
+    blame(&store, "chat", (false, Some("switch:a"))).await;
+    room.step(Timestamp(2_000)).await.unwrap();
+    assert_eq!(firing(&store).len(), 2, "a doubtful answer is waited with");
+    blame(&store, "fraud", (false, Some("switch:a"))).await;
+    room.step(Timestamp(3_000)).await.unwrap();
+    let switch = (Severity::Warning, "switch:a".to_owned(), BLAMES.to_owned());
+    assert_eq!(firing(&store), [of(Severity::Critical, "chat"), of(Severity::Critical, "fraud"), switch.clone()]);
+    let read = store.read().unwrap();
+    let order: Vec<String> =
+        read.log_after::<AlertChange>(0, 10).unwrap().into_iter().map(|(_, change)| change.alert.entity.0).collect();
+    assert_eq!((order.len(), order[2].as_str()), (5, "switch:a"), "what joins them comes first");
+    assert_eq!(read.scan::<HeldAlert>(.., 10).unwrap(), []);
+    drop(read);
+    store.write(|tx| tx.remove::<Blame>(&"chat".to_owned())).await.unwrap();
+    room.step(Timestamp(4_000)).await.unwrap();
+    assert!(!firing(&store).contains(&switch), "one alone is in doubt");
+    blame(&store, "fraud", (true, Some("switch:a"))).await;
+    room.step(Timestamp(4_500)).await.unwrap();
+    assert!(firing(&store).contains(&switch), "one that is sure is enough");
+    blame(&store, "fraud", (true, None)).await;
+    room.step(Timestamp(5_000)).await.unwrap();
+    assert!(!firing(&store).contains(&switch));
+    // Asked already, it is told at once.
+    felt(&store, &mut room, "fraud", Timestamp(6_000)).await;
+    assert!(firing(&store).contains(&of(Severity::Critical, "fraud")));
+}
+
+#[tokio::test]
+async fn what_nobody_can_explain_is_told_after_a_minute() {
+    let (store, _folder) = open();
+    let mut room = AlertRoom::new(store.clone(), AlertConfig::default());
+    felt(&store, &mut room, "chat", Timestamp(1_000)).await;
+    blame(&store, "chat", (false, None)).await;
+    room.step(Timestamp(60_999)).await.unwrap();
+    let (alert, held) = only(&store);
+    assert_eq!(alert.severity, Severity::Info);
+    assert!(held.is_some_and(|held| held.why.contains("the verdict is asked")));
+    room.step(Timestamp(61_000)).await.unwrap();
+    let (alert, held) = only(&store);
+    assert_eq!((alert.severity, held), (Severity::Critical, None));
 }

@@ -3,15 +3,20 @@
 //! when nobody has told them again in time. An alert is known by its labels: where several tell the same one, it is one alert
 //! that ends with the last of them.
 
-use super::tables::{AlertSources, ToldUntil};
+use super::{
+    Holding, blamed,
+    tables::{AlertSources, ToldUntil},
+};
 use crate::map::topology;
 use std::ops::Bound;
 use tandem_domain::{
     Severity, Timestamp,
-    alert::{Alert, AlertChange, AlertState, Fingerprint, ToldAlert},
+    alert::{Alert, AlertChange, AlertState, Fingerprint, HeldAlert, ToldAlert},
     entity::{EntityDraft, IdentityKey, KeyStrength},
+    objective::OBJECTIVES,
     series::Labels,
     topology::TopologyDraft,
+    verdict::Blame,
 };
 use tandem_store::{ReadError, ReadTx, Store, WriteError, WriteTx};
 
@@ -130,7 +135,7 @@ pub(super) fn take(tx: &mut WriteTx<'_>, told: &ToldAlert, now: Timestamp) -> Re
         Some(until) => tx.put(&ToldUntil { fingerprint: fingerprint.clone(), until, teller: told.source.clone() })?,
         None => forget_until(tx, &fingerprint, &told.source)?,
     }
-    let severity = severity(&told.labels);
+    let severity = hold(tx, told, &fingerprint, known.as_ref(), now)?;
     if let Some(alert) = known.as_ref().filter(|alert| super::is_firing(alert) && alert.severity >= severity) {
         // Told again, which is how tellers keep an alert alive.
         let title = first(&told.annotations, &TITLES);
@@ -162,6 +167,29 @@ pub(super) fn take(tx: &mut WriteTx<'_>, told: &ToldAlert, now: Timestamp) -> Re
     tx.put(&alert)?;
     tx.append(&AlertChange { alert })?;
     Ok(true)
+}
+
+/// How bad it is for now: what users feel is mere information until the verdict has been asked what is to blame.
+fn hold(
+    tx: &mut WriteTx<'_>,
+    told: &ToldAlert,
+    fingerprint: &Fingerprint,
+    known: Option<&Alert>,
+    now: Timestamp,
+) -> Result<Severity, WriteError> {
+    let severity = severity(&told.labels);
+    if told.source != OBJECTIVES || known.is_some_and(super::is_firing) {
+        return Ok(severity);
+    }
+    let blame = match told.labels.get("service") {
+        Some(service) => tx.get::<Blame>(&service.to_owned())?,
+        None => None,
+    };
+    let Holding::Held(until, why) = blamed::judge(now, now, blame.is_some_and(|blame| blame.settled)) else {
+        return Ok(severity);
+    };
+    tx.put(&HeldAlert { fingerprint: fingerprint.clone(), since: now, until, severity, why })?;
+    Ok(Severity::Info)
 }
 
 fn end(tx: &mut WriteTx<'_>, alert: Alert, at: Timestamp) -> Result<(), WriteError> {

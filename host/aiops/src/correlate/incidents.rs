@@ -353,16 +353,20 @@ pub fn take_alert(
     let Some(mut record) = tx.get::<IncidentsOfAlert>(&alert.fingerprint.0)? else { return Ok(Vec::new()) };
     let mut touched = Vec::new();
     let before = record.clone();
-    for membership in &mut record.memberships {
+    let mut incidents = Vec::new();
+    for membership in &record.memberships {
         let found = tx.get::<Incident>(&membership.incident)?;
-        let Some(mut incident) = found.filter(|incident| incident.alerts.contains(&alert.fingerprint)) else {
-            continue;
-        };
+        incidents.push(found.filter(|incident| incident.alerts.contains(&alert.fingerprint)));
+    }
+    // What its correlator has put into another incident does not bring an old one back.
+    let lives = incidents.iter().flatten().any(|incident| incident.status.is_active());
+    for (membership, incident) in record.memberships.iter_mut().zip(incidents) {
+        let Some(mut incident) = incident else { continue };
         let fired_again = alert.state == AlertState::Firing && alert.times_fired > membership.times_fired;
         membership.times_fired = membership.times_fired.max(alert.times_fired);
         let alerts = alerts_of(tx, &incident)?;
         let returns = matches!(rules::review(&incident, &alerts, now, config), Review::Reopen);
-        if !incident.status.is_active() && !returns {
+        if !incident.status.is_active() && (lives || !returns) {
             continue;
         }
         if fired_again || alert.state == AlertState::Resolved {

@@ -1,6 +1,6 @@
 //! What correlators may ask: the graph from memory, everything else from one snapshot, all of it bounded.
 
-use crate::{map::topology::followed_by, room::RoomError, room::reading, signal::TopologyRevision};
+use crate::{map::topology::followed_by, room::RoomError, room::reading};
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
@@ -13,6 +13,7 @@ use tandem_domain::{
     ports::Query,
     relation::{Relation, RelationKind},
     series::{Points, SeriesId},
+    topology::TopologyRevision,
 };
 use tandem_store::{ReadError, ReadTx, Store};
 

@@ -7,7 +7,6 @@ use super::{
 };
 use crate::{
     room::Room,
-    signal::TopologyRevision,
     testing::{FakeCorrelators, open, plugin, reopen, second},
 };
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use tandem_domain::{
     ports::Grouping,
     relation::{Relation, RelationKind},
     series::Labels,
+    topology::TopologyRevision,
 };
 use tandem_store::Store;
 
@@ -160,6 +160,23 @@ async fn alerts_become_one_incident_that_resolves_after_the_hold_and_comes_back(
     tell(&store, again(&again(&one, 100), 10_000)).await;
     settle(&mut room, 10_000).await;
     assert_eq!(statuses(&store)[3..], [(1, Resolved), (2, Open)]);
+}
+
+#[tokio::test]
+async fn an_alert_that_its_correlator_puts_elsewhere_does_not_bring_the_old_incident_back() {
+    let (store, _folder) = open();
+    let mut room = room(&store, &correlators());
+    settle(&mut room, 0).await;
+    let one = alert("one", Severity::Warning, 1);
+    tell(&store, one.clone()).await;
+    settle(&mut room, 1).await;
+    tell(&store, over(&one, 10)).await;
+    settle(&mut room, 20).await;
+    let elsewhere = Labels::new([("site".to_owned(), "east".to_owned())]);
+    tell(&store, Alert { labels: elsewhere, ..again(&one, 100) }).await;
+    settle(&mut room, 100).await;
+    use IncidentStatus::{Open, Resolved};
+    assert_eq!(statuses(&store), [(1, Open), (1, Resolved), (2, Open)]);
 }
 
 #[tokio::test]

@@ -20,13 +20,10 @@ pub use config::{MapConfig, RelationConfig};
 pub use metrics::MapMetrics;
 pub use tables::{MapFailure, RelationDependent};
 
-use crate::{
-    room::{Progress, Room, RoomError},
-    signal::TopologyRevision,
-};
+use crate::room::{Progress, Room, RoomError};
 use std::{collections::BTreeMap, sync::Arc};
 use tables::{PendingTarget, target_text};
-use tandem_domain::{Timestamp, ports::Mappers};
+use tandem_domain::{Timestamp, ports::Mappers, topology::TopologyRevision};
 use tandem_store::{ReadError, Store};
 
 /// Series looked at in one pass, so that no pass takes long; a target is always shown whole.

@@ -4,7 +4,7 @@ use super::{
     identity::{IdentityChanges, Known, Resolver},
     tables::RelationDependent,
 };
-use crate::signal::{MeaningChange, TopologyRevision};
+use crate::signal::MeaningChange;
 use std::ops::Range;
 use tandem_domain::{
     Timestamp,
@@ -12,7 +12,7 @@ use tandem_domain::{
     meaning::{EntitySeries, Meaning},
     relation::{Relation, RelationKind},
     series::SeriesId,
-    topology::TopologyDraft,
+    topology::{TopologyDraft, TopologyRevision},
 };
 use tandem_store::{ReadError, ReadTx, WriteError, WriteTx};
 

@@ -41,6 +41,7 @@ fn what_is_needed_is_what_the_correlator_says_too() {
             let paths = graph.dependencies_of(&id(start));
             let needed: BTreeSet<&str> = paths.iter().filter_map(|path| Some(path.last()?.0.as_str())).collect();
             assert_eq!(needed, all.split(' ').collect(), "{name}: what {start} needs");
+            assert_eq!(graph.nearest_dependencies_of(&id(start), 2), paths[..paths.len().min(2)]);
             asked += 1;
         } else {
             let words: Vec<&str> = line.split(' ').collect();

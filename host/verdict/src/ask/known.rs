@@ -12,6 +12,7 @@ use tandem_domain::{
     event::Event,
     objective::{Indicator, OBJECTIVES, ObjectiveStanding},
     prediction::ServiceTraffic,
+    verdict::BLAMES,
 };
 use tandem_store::{ReadError, ReadTx};
 
@@ -40,7 +41,7 @@ pub(super) struct Told<'a> {
 }
 
 /// Faults of suspects that stand or stood about the onset. Of the service's own objectives only that about its answers: the others
-/// are shown by its signals.
+/// are shown by its signals. What verdicts blame is no fault either: an answer must not follow from itself.
 pub(super) fn faults(
     read: &ReadTx,
     snapshot: &Snapshot,
@@ -50,7 +51,7 @@ pub(super) fn faults(
     let mut faults = Vec::new();
     for alert in read.scan::<Alert>(.., MAX_ALERTS)? {
         let over = alert.ended_at.is_some_and(|ended| ended < told.onset.plus_millis(-OLD_MILLIS));
-        if over || alert.source == OBJECTIVES {
+        if over || [OBJECTIVES, BLAMES].contains(&alert.source.as_str()) {
             continue;
         }
         if let Some(suspect) = suspects.index.get(&snapshot.canonical(&alert.entity)) {

@@ -20,6 +20,7 @@ pub(crate) use trouble::Trouble;
 pub use trouble::{Trigger, TriggerKind};
 
 use crate::{
+    ground::Ground,
     history,
     reading::verdict_of,
     rules::{Facts, grave_incidents},
@@ -38,15 +39,15 @@ use tandem_domain::{
     entity::EntityId,
     ports::{LivePlugin, RootCauses},
     series::SeriesId,
-    verdict::{Candidate, CandidateSignal, CauseKind, Verdict},
+    verdict::{Blame, Candidate, CandidateSignal, CauseKind, Verdict},
 };
-use tandem_store::{ReadError, ReadTx, Store, WriteError};
+use tandem_store::{ReadError, ReadTx, Store, WriteError, WriteTx};
 use trouble::{Asked, ask_at};
 
 /// Time before the onset that a case shows, in milliseconds: what is usual must be learned from it.
 const BEFORE_MILLIS: i64 = 60 * 60_000;
-/// Time after it: by then trouble has shown itself.
-const AFTER_MILLIS: i64 = 30 * 60_000;
+/// Time after it: by then trouble has shown itself, and what moves later among hundreds of suspects does so by itself.
+const AFTER_MILLIS: i64 = 10 * 60_000;
 /// Services asked about in one pass, so that a pass stays short when a switch takes a hundred down at once.
 const ASKED_PER_PASS: usize = 4;
 /// Cases kept: a few hundred kilobytes each, weeks of trouble.
@@ -69,6 +70,7 @@ pub struct AskRoom {
     root_causes: Arc<dyn RootCauses>,
     metrics: Arc<AskMetrics>,
     asked: BTreeMap<String, Asked>,
+    ground: Option<Arc<Ground>>,
 }
 
 /// A question that is due.
@@ -84,6 +86,7 @@ struct Question {
 
 /// What one look at the store came to.
 struct Look {
+    ground: Arc<Ground>,
     questions: Vec<Question>,
     wake_at: Option<Timestamp>,
     more: bool,
@@ -96,7 +99,7 @@ struct Look {
 impl AskRoom {
     /// The room at rest.
     pub fn new(store: Store, root_causes: Arc<dyn RootCauses>) -> Self {
-        Self { store, root_causes, metrics: Arc::default(), asked: BTreeMap::new() }
+        Self { store, root_causes, metrics: Arc::default(), asked: BTreeMap::new(), ground: None }
     }
 
     /// Its counters.
@@ -110,16 +113,23 @@ impl AskRoom {
     /// # Errors
     /// When the store cannot be read or written; the next pass does the same work again.
     pub async fn step(&mut self, now: Timestamp) -> Result<Asking, WriteError> {
-        let (store, asked) = (self.store.clone(), self.asked.clone());
-        let looked = tokio::task::spawn_blocking(move || look(&store.read()?, &asked, now)).await;
+        let (store, asked, ground) = (self.store.clone(), self.asked.clone(), self.ground.clone());
+        let looked = tokio::task::spawn_blocking(move || look(&store.read()?, &asked, ground.as_ref(), now)).await;
         let looked = looked.map_err(|error| ReadError::Storage(format!("the reading thread failed: {error}")))?;
         let look: Look = looked?;
+        self.ground = Some(look.ground);
         history::keep(&self.store, look.verdicts).await?;
         self.asked.retain(|service, _| look.troubled.contains(service));
         self.metrics.troubled.set(look.troubled.len() as u64);
         if !look.over.is_empty() {
             let over = look.over;
-            self.store.write(move |tx| over.iter().try_for_each(|service| tx.remove::<Diagnosis>(service))).await?;
+            let forget = move |tx: &mut WriteTx<'_>| {
+                over.iter().try_for_each(|service| {
+                    tx.remove::<Diagnosis>(service)?;
+                    tx.remove::<Blame>(service)
+                })
+            };
+            self.store.write(forget).await?;
         }
         let mut asking = Asking { more: look.more, wake_at: look.wake_at };
         for question in look.questions {
@@ -138,6 +148,7 @@ impl AskRoom {
         let before = self.asked.get(&service).filter(|before| before.signature == trouble.signature()).cloned();
         let predictions_before = self.asked.get(&service).map_or(predictions, |before| before.predictions_before);
         let triggers = trouble.triggers.clone();
+        let blame = blame(&service, &trouble, &answer, now);
         let (kept_service, known_case, onset) = (service.clone(), before.map(|before| before.case), trouble.onset);
         let number = self
             .store
@@ -162,6 +173,7 @@ impl AskRoom {
                 if let Some(oldest) = id.checked_sub(KEPT_CASES) {
                     tx.remove::<KeptCase>(&oldest)?;
                 }
+                tx.put(&blame)?;
                 tx.put(&Diagnosis {
                     service: kept_service,
                     case: id,
@@ -213,9 +225,15 @@ impl Asker {
 }
 
 /// Finds whose question is due, and gathers the cases of a few of them.
-fn look(read: &ReadTx, asked: &BTreeMap<String, Asked>, now: Timestamp) -> Result<Look, ReadError> {
-    let snapshot = Snapshot::load(read)?;
+fn look(
+    read: &ReadTx,
+    asked: &BTreeMap<String, Asked>,
+    ground: Option<&Arc<Ground>>,
+    now: Timestamp,
+) -> Result<Look, ReadError> {
+    let snapshot = Snapshot::load(read, ground)?;
     let mut look = Look {
+        ground: snapshot.ground.clone(),
         questions: Vec::new(),
         wake_at: None,
         more: false,
@@ -272,7 +290,8 @@ fn question(
     let changes = known::changes(read, snapshot, &mut suspects, &told, now)?;
     let faults = known::faults(read, snapshot, &suspects, &told)?;
     let drifted = known::drifted(&suspects, &told, now);
-    let names = suspects.all.iter().filter_map(|one| Some((one.id.clone(), snapshot.names.get(&one.id)?.clone())));
+    let names =
+        suspects.all.iter().filter_map(|one| Some((one.id.clone(), snapshot.ground.names.get(&one.id)?.clone())));
     Ok(Question {
         service: service.to_owned(),
         names: names.collect(),
@@ -292,6 +311,20 @@ fn question(
         predictions: traffic.iter().map(|one| one.predictions).sum(),
         trouble,
     })
+}
+
+/// Whom to blame for what users feel: the first of an answer, where it lies below the service.
+fn blame(service: &str, trouble: &Trouble, answer: &Result<Answer, Failure>, now: Timestamp) -> Blame {
+    let feels = trouble.triggers.iter().any(|trigger| trigger.kind == TriggerKind::Symptom);
+    let first = answer.as_ref().ok().and_then(|answer| answer.candidates.first());
+    let below = first.filter(|first| feels && first.kind == CauseKind::Infrastructure);
+    Blame {
+        service: service.to_owned(),
+        asked_at: now,
+        settled: answer.as_ref().map_or(true, |answer| answer.confident),
+        entity: below.map(|first| first.entity.clone()),
+        sentence: below.map(|first| first.sentence.clone()).unwrap_or_default(),
+    }
 }
 
 /// The answer in terms that outlive the case. What a plugin says leads nowhere outside of the case: the port has checked that.

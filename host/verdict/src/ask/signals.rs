@@ -119,6 +119,12 @@ fn moves(value: &[f64]) -> bool {
     known.next().is_some_and(|first| known.any(|other| other != first))
 }
 
+/// Whether a counter rose at one moment only: that is chance, or an event that is known as such. Among the error counters of
+/// hundreds of ports there is always one that has just risen.
+fn happened_once(track: &Track) -> bool {
+    track.counter && track.value.iter().filter(|rate| rate.is_finite() && **rate != 0.0).count() == 1
+}
+
 /// The series of suspects that may tell something.
 fn wanted(read: &ReadTx, suspects: &[(u32, EntityId)]) -> Result<Vec<(u32, Meaning, Series)>, ReadError> {
     let mut wanted = Vec::new();
@@ -341,7 +347,7 @@ fn signals_of(suspect: u32, tracks: &[&Track]) -> (Vec<Made>, Option<Served>) {
             of(took.into(), track.step, over(&track.value, &count.value), vec![track.series, count.series]);
         }
     }
-    for track in tracks.iter().filter(|track| !spent.contains(&track.series)) {
+    for track in tracks.iter().filter(|track| !spent.contains(&track.series) && !happened_once(track)) {
         // A count beside its sum was spent; one alone counts something and takes no time.
         let name = track.full_name.replace(".count", ".number");
         of(name, track.step, track.value.clone(), vec![track.series]);
@@ -492,6 +498,15 @@ mod tests {
         let (requests, failed) = (vec![10.0; 3], vec![0.0; 3]);
         let (seconds, timed) = (vec![0.1; 3], requests.clone());
         Served { step: 0, requests, failed, seconds, timed, series: vec![SeriesId(9)] }
+    }
+
+    #[test]
+    fn what_happened_once_is_no_signal() {
+        let once = counter("interface.receive.drops", None, 1, &[0.0, 0.0, 1.0]);
+        let twice = counter("interface.receive.errors", None, 2, &[0.0, 1.0, 2.0]);
+        let names: Vec<String> = signals_of(1, &[&once, &twice]).0.into_iter().map(|made| made.name).collect();
+        assert_eq!(names, ["interface.receive.errors"]);
+        assert!(!happened_once(&Track { counter: false, ..once }), "a state may have changed just now");
     }
 
     #[test]

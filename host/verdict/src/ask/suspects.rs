@@ -25,7 +25,7 @@ impl Suspects {
     /// Everything that lies below a service. Beside what relations say, each step of the walk is a dependency: a part needs what
     /// contains it.
     pub(super) fn below(snapshot: &Snapshot, service: &EntityId) -> Self {
-        let paths = snapshot.graph.dependencies_of(service);
+        let paths = snapshot.ground.graph.dependencies_of(service);
         let mut suspects = Self::default();
         suspects.add(service, snapshot);
         for path in paths.iter().take(MAX_SUSPECTS - 1) {
@@ -41,7 +41,7 @@ impl Suspects {
                 }
             }
         }
-        for relation in &snapshot.relations {
+        for relation in &snapshot.ground.relations {
             let ends = (suspects.index.get(&relation.dependent), suspects.index.get(&relation.dependency));
             if let (Some(dependent), Some(dependency)) = ends {
                 edges.insert((*dependent, *dependency), relation.kind);

@@ -14,6 +14,7 @@ use tandem_domain::{
     relation::{Relation, RelationKind},
     series::{Labels, MetricType, SampleBatch, SeriesDescription},
     target::TargetKey,
+    topology::TopologyRevision,
 };
 use tandem_store::{StoreOptions, WriteTx};
 
@@ -200,6 +201,40 @@ async fn a_service_in_trouble_is_asked_about_with_what_lies_below_it() {
     let suggestion = grounds.suggestion.expect("something to do");
     assert_eq!(suggestion.action, "drain-node");
     assert!(suggestion.sentence.contains("GPU 0"), "{}", suggestion.sentence);
+}
+
+#[tokio::test]
+async fn whom_it_blames_with_confidence_is_written_down_until_the_trouble_is_over() {
+    let (_folder, store) = troubled().await;
+    let blamed = || store.read().expect("reads").get::<Blame>(&"chat".to_owned()).expect("reads");
+    AskRoom::new(store.clone(), blames(None)).step(NOW).await.expect("steps");
+    let blame = blamed().expect("it was asked");
+    assert!(blame.settled && blame.entity.is_none(), "nobody can answer: {blame:?}");
+    let mut room = AskRoom::new(store.clone(), blames(Some("gpu:0")));
+    room.step(NOW).await.expect("steps");
+    let blame = blamed().expect("it was asked");
+    assert_eq!((blame.settled, blame.entity), (true, Some(EntityId("gpu:0".into()))));
+    assert_eq!(blame.sentence, "Its clock fell.");
+    store.write(|tx| tx.put(&standing(Keeping::Kept))).await.expect("written");
+    room.step(NOW.plus_millis(MINUTE)).await.expect("steps");
+    assert_eq!(blamed(), None);
+}
+
+#[tokio::test]
+async fn entities_are_read_again_when_the_topology_has_changed() {
+    let (_folder, store) = troubled().await;
+    let raise = |revision| store.write(move |tx| tx.put(&TopologyRevision { revision }));
+    raise(1).await.expect("written");
+    let mut room = AskRoom::new(store.clone(), blames(Some("gpu:0")));
+    room.step(NOW).await.expect("steps");
+    let first = room.ground.clone().expect("it was read");
+    store.write(|tx| relation(tx, "replica:b", "gpu:0")).await.expect("written");
+    room.step(NOW.plus_millis(1_000)).await.expect("steps");
+    assert!(room.ground.as_ref().is_some_and(|known| Arc::ptr_eq(known, &first)), "nobody said that it changed");
+    raise(2).await.expect("written");
+    room.step(NOW.plus_millis(2_000)).await.expect("steps");
+    let second = room.ground.clone().expect("it was read");
+    assert_eq!(second.relations.len(), first.relations.len() + 1);
 }
 
 #[tokio::test]

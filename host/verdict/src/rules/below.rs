@@ -7,7 +7,7 @@ use tandem_domain::{
     entity::EntityId,
     incident::Incident,
     objective::OBJECTIVES,
-    verdict::{Health, InfrastructureAnswer},
+    verdict::{BLAMES, Health, InfrastructureAnswer},
 };
 
 /// An incident with the path that leads to it.
@@ -24,6 +24,7 @@ pub(super) fn incidents_on_path<'a>(facts: &'a Facts<'_>) -> Vec<OnPath<'a>> {
             .alerts
             .iter()
             .filter_map(|fingerprint| facts.alerts.get(&fingerprint.0))
+            .filter(|alert| alert.source != BLAMES)
             .map(|alert| &alert.entity);
         if !tells_of_itself(facts, incident) {
             continue;
@@ -38,10 +39,11 @@ pub(super) fn incidents_on_path<'a>(facts: &'a Facts<'_>) -> Vec<OnPath<'a>> {
     found.into_iter().map(|(_, on_path)| on_path).collect()
 }
 
-/// Whether an incident is more than that users feel something: an objective that is not kept says nothing of what lies below.
+/// Whether an incident is more than that users feel something and whom verdicts blame for it: an objective that is not kept says
+/// nothing of what lies below, and a verdict is no witness for itself.
 fn tells_of_itself(facts: &Facts<'_>, incident: &Incident) -> bool {
     let mut alerts = incident.alerts.iter().filter_map(|fingerprint| facts.alerts.get(&fingerprint.0)).peekable();
-    alerts.peek().is_none() || alerts.any(|alert| alert.source != OBJECTIVES)
+    alerts.peek().is_none() || alerts.any(|alert| ![OBJECTIVES, BLAMES].contains(&alert.source.as_str()))
 }
 
 /// Grave incidents on a service's path, each with its firing alerts.

@@ -7,7 +7,7 @@ use tandem_domain::{
     drift::{DriftState, is_answer},
     entity::EntityId,
     objective::ObjectiveStanding,
-    verdict::{Candidate, CauseKind, Grounds, Health, ModelAnswer},
+    verdict::{BLAMES, Candidate, CauseKind, Grounds, Health, ModelAnswer},
 };
 
 /// The cause with everything that is told of it.
@@ -136,6 +136,7 @@ fn below(facts: &Facts<'_>, incident: Option<&OnPath<'_>>, felt: Option<&Objecti
     });
     let entity = agreed.map(|(candidate, _)| candidate.entity.clone()).or(of_incident);
     let broken = firing(facts, found.incident)
+        .filter(|alert| alert.source != BLAMES)
         .any(|alert| alert.severity >= Severity::Warning && Some(&alert.entity) == entity.as_ref());
     let signs = Certainty::of_signs(&[broken, felt.is_some(), agreed.is_some_and(|(_, is_first)| is_first)]);
     let certainty = agreed.map_or(signs, |(_, is_first)| signs.or(by_answer(is_first)));

@@ -60,7 +60,7 @@ impl<'a> Facts<'a> {
             paths,
             incidents: &snapshot.incidents,
             alerts: &snapshot.alerts,
-            names: &snapshot.names,
+            names: &snapshot.ground.names,
             diagnosis: snapshot.diagnosis(service),
         }
     }

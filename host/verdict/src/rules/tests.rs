@@ -9,7 +9,7 @@ use tandem_domain::{
     objective::{Keeping, OBJECTIVES, Objective},
     prediction::ServiceTraffic,
     series::Labels,
-    verdict::{CauseKind, Health},
+    verdict::{BLAMES, CauseKind, Health},
 };
 
 fn report(state: DriftState, drifted: &[&str]) -> DriftReport {
@@ -219,6 +219,19 @@ fn what_users_feel_is_no_fault_below_and_says_who_is_wrong_only_where_it_can() {
     let below = verdict_of((None, &burning), &[], Timestamp(200), &[fault], &alerts);
     assert_eq!((below.cause, below.cause_entity), (CauseKind::Infrastructure, Some(id("gpu:3"))));
     assert!(below.sentence.contains("users feel it"), "{}", below.sentence);
+}
+
+#[test]
+fn what_a_verdict_blames_is_no_evidence_for_a_verdict() {
+    let (blamed, mut alerts) = incident("gpu:3");
+    alerts.values_mut().for_each(|alert| alert.source = BLAMES.into());
+    let judged = |burning: &[ObjectiveStanding]| {
+        verdict_of((None, burning), &[], Timestamp(200), std::slice::from_ref(&blamed), &alerts)
+    };
+    let quiet = judged(&[]);
+    assert_eq!((quiet.infrastructure.state, quiet.cause), (Health::Ok, CauseKind::None), "another service feels it");
+    let felt = judged(&[missed(Indicator::Availability)]);
+    assert_eq!((felt.infrastructure.state, felt.cause), (Health::Ok, CauseKind::Unknown), "{}", felt.sentence);
 }
 
 #[test]

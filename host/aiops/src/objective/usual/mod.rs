@@ -30,8 +30,12 @@ const OF_SLOTS: usize = 8;
 const FAILING_OVER_SLOTS: usize = 20;
 /// … and must be in so many of the last [`OF_SLOTS`].
 const FAILING_SLOTS: usize = 4;
-/// Requests that are later than usual are a symptom from this share on.
+/// Requests that are later than usual are a symptom from this share on …
 const FELT_SHARE: f64 = 0.05;
+/// … and from this one on where they take a multiple of what they do: one in a hundred is what most promises allow.
+const FEW_SHARE: f64 = 0.01;
+/// So many times as long as usual is a multiple.
+const MULTIPLE: f64 = 2.0;
 /// Fewer failures than this in a minute are calm, however few requests there are.
 const CALM_FAILURES: f64 = 2.0;
 /// It is over after so many calm slots: four minutes, so that what comes in waves is one symptom.
@@ -304,7 +308,8 @@ impl Service {
         let pooled = self.pooled();
         let of_all = self.all.expected();
         self.all.note(of_all, held.is_some());
-        let (mut bad, mut total, mut felt) = (0.0, 0.0, Vec::new());
+        let common = self.common_ratio(pooled);
+        let (mut bad, mut much, mut total, mut felt) = (0.0, 0.0, 0.0, Vec::new());
         let (mut worst, mut began, mut calm) = (None::<(f64, f64)>, 0, true);
         for (id, sender) in &mut self.senders {
             let expected = sender.expected().or(pooled);
@@ -316,7 +321,14 @@ impl Service {
                 continue;
             }
             let (Some(expected), Some(now)) = (expected, rules::mean_now(sender.newest_first())) else { continue };
+            // What all have in common is the service's, and is late or not by the bound of all.
+            if common < rules::LEAST_RATIO && now < rules::LEAST_RATIO * common * expected.usual {
+                continue;
+            }
             bad += lately;
+            if now >= MULTIPLE * expected.usual {
+                much += lately;
+            }
             felt.push(id.clone());
             began = began.max(sender.late_since());
             if worst.is_none_or(|(usual, mean)| now / expected.usual > mean / usual) {
@@ -330,7 +342,9 @@ impl Service {
         }
         calm &= self.all.late_of(3) < 2;
         let all_of_them = felt.len() == self.senders.len();
-        let begins = worst.filter(|_| rules::is_certain(bad, total, FELT_SHARE, least_bad)).map(|(usual, now)| {
+        let is_felt = rules::is_certain(bad, total, FELT_SHARE, least_bad)
+            || rules::is_certain(much, total, FEW_SHARE, least_bad);
+        let begins = worst.filter(|_| is_felt).map(|(usual, now)| {
             let learned = Learned { usual, now, share: bad / total, version: None, against: None };
             (slot - began as i64, if all_of_them { Vec::new() } else { felt }, learned)
         });
@@ -341,6 +355,17 @@ impl Service {
         let expected = of_all.or(pooled);
         let bound = expected.map(|expected| expected.bound);
         (self.late.standing(bound, waits, expected.is_some()), bound)
+    }
+
+    /// How many times as long as usual the requests of those in the middle take, at least 1: as with a load that rises for all.
+    fn common_ratio(&self, pooled: Option<Expected>) -> f64 {
+        let ratio = |sender: &Sender| {
+            let expected = sender.expected().or(pooled)?;
+            Some(rules::mean_now(sender.newest_first())? / expected.usual)
+        };
+        let mut ratios: Vec<f64> = self.senders.values().filter_map(ratio).collect();
+        ratios.sort_unstable_by(f64::total_cmp);
+        ratios.get(ratios.len().saturating_sub(1) / 2).map_or(1.0, |middle| middle.max(1.0))
     }
 
     fn judge_failing(&mut self, slot: i64, least_bad: f64) -> Standing {

@@ -18,7 +18,7 @@ pub const LEAST_PAST: usize = 80;
 /// The same of a service with little traffic, whose means take more slots together.
 const LEAST_PAST_SPARSE: usize = 20;
 /// Nothing is later than usual that is not at least so many times as late: nobody feels less.
-const LEAST_RATIO: f64 = 1.25;
+pub const LEAST_RATIO: f64 = 1.25;
 /// And it must be so many standard deviations of the past away.
 const DEVIATIONS: f64 = 5.0;
 /// From the median absolute deviation to the standard deviation of a normal distribution.

@@ -83,6 +83,32 @@ fn one_replica_of_four_that_is_slow_is_seen_within_two_minutes_and_named() {
 }
 
 #[test]
+fn one_replica_of_sixty_is_a_symptom_where_it_takes_a_multiple_and_not_where_it_is_a_little_slower() {
+    let of_sixty = |seconds: f64| {
+        let mut fleet = Fleet::new(60, 4.0);
+        fleet.run(200, |_| WELL);
+        let slow = move |replica| if replica == 7 { (1.0, seconds, 0.0002) } else { WELL };
+        fleet.until(slow, is_late)
+    };
+    let (slots, judged) = of_sixty(0.060).expect("one in sixty waits three times as long");
+    assert!(slots <= 8, "{slots} quarters of a minute");
+    assert_eq!(judged.late.of, [EntityId("replica:7".into())]);
+    assert!(of_sixty(0.030).is_none(), "one in sixty waits half as long again");
+}
+
+#[test]
+fn a_few_that_are_late_by_what_all_have_in_common_are_none() {
+    let mut fleet = Fleet::new(40, 4.0);
+    fleet.run(200, |_| WELL);
+    // A load that rises makes all a fifth slower, and some of them a little more than that.
+    let busier = |replica| (1.0, if replica % 8 == 0 { 0.0275 } else { 0.0242 }, 0.0002);
+    for _ in 0..40 {
+        let judged = fleet.step(busier);
+        assert!(!is_late(&judged), "{judged:?}");
+    }
+}
+
+#[test]
 fn what_lasts_an_hour_is_not_taken_for_usual_meanwhile() {
     let mut fleet = Fleet::new(3, 20.0);
     fleet.run(150, |_| WELL);

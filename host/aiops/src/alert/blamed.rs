@@ -1,0 +1,123 @@
+//! What several services feel of one cause is one incident. What users feel is held until the verdict has said what is to blame, or
+//! for a minute; and what a verdict blames with confidence is an alert of its own, on the entity that is blamed. Services that
+//! feel the same cause all need that entity, and so the correlator puts their alerts together as it does with any fault.
+
+use super::{Holding, rules, tables::BlamedAlert};
+use std::collections::{BTreeMap, BTreeSet};
+use tandem_domain::{
+    Severity, Timestamp,
+    alert::{Alert, AlertChange, AlertState},
+    entity::{Entity, EntityId},
+    series::Labels,
+    verdict::{BLAMES, Blame},
+};
+use tandem_store::{ReadError, ReadTx, WriteError, WriteTx};
+
+/// The code of an alert on what is blamed.
+const CODE: &str = "verdict.blamed";
+/// The verdict is waited for so long, in milliseconds: it is asked within seconds, and is asked again twice in this time.
+const PATIENCE_MILLIS: i64 = 60_000;
+/// So many services that name the same, each asked by itself, are as good as one that is sure.
+const AGREEING: usize = 2;
+/// Services in trouble at once that are looked at, and entities that are blamed.
+const MAX_BLAMES: usize = 10_000;
+
+/// Whether what users of a service feel is told now, given whether the verdict has said something of it to stand by.
+pub(super) fn judge(since: Timestamp, now: Timestamp, settled: bool) -> Holding {
+    let until = since.plus_millis(PATIENCE_MILLIS);
+    if until <= now || settled {
+        return Holding::Tell;
+    }
+    let seconds = PATIENCE_MILLIS / 1_000;
+    let why =
+        format!("the verdict is asked for the cause, so that each is told once; it is told {seconds} s after it began");
+    Holding::Held(until, why)
+}
+
+/// Whether the verdict has said something to stand by of the service that an objective's alert is about: it is sure, or what it names
+/// has an alert because others name it too.
+pub(super) fn is_settled(read: &ReadTx, labels: &Labels) -> Result<bool, ReadError> {
+    let Some(service) = labels.get("service") else { return Ok(false) };
+    let Some(blame) = read.get::<Blame>(&service.to_owned())? else { return Ok(false) };
+    let has_alert = match &blame.entity {
+        Some(entity) => read.get::<BlamedAlert>(&entity.0)?.is_some(),
+        None => false,
+    };
+    Ok(blame.settled || has_alert)
+}
+
+/// What has to change so that exactly those entities have an alert that are blamed.
+#[derive(Debug, Default)]
+pub(super) struct Moves {
+    /// Newly blamed, each with the services that feel it and why.
+    blamed: BTreeMap<EntityId, (BTreeSet<String>, String)>,
+    /// Blamed no longer.
+    cleared: Vec<BlamedAlert>,
+}
+
+impl Moves {
+    /// Compares what is blamed with the alerts that are there.
+    pub(super) fn find(read: &ReadTx) -> Result<Self, ReadError> {
+        let mut moves = Self::default();
+        let mut certain = BTreeSet::new();
+        for Blame { service, entity, sentence, settled, .. } in read.scan::<Blame>(.., MAX_BLAMES)? {
+            let Some(entity) = entity else { continue };
+            certain.extend(settled.then(|| entity.clone()));
+            moves.blamed.entry(entity).or_insert_with(|| (BTreeSet::new(), sentence)).0.insert(service);
+        }
+        moves.blamed.retain(|entity, (services, _)| services.len() >= AGREEING || certain.contains(entity));
+        for known in read.scan::<BlamedAlert>(.., MAX_BLAMES)? {
+            if moves.blamed.remove(&known.entity).is_none() {
+                moves.cleared.push(known);
+            }
+        }
+        Ok(moves)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.blamed.is_empty() && self.cleared.is_empty()
+    }
+
+    /// Writes them; how many alerts changed.
+    pub(super) fn write(self, tx: &mut WriteTx<'_>, now: Timestamp) -> Result<u64, WriteError> {
+        let count = (self.blamed.len() + self.cleared.len()) as u64;
+        for BlamedAlert { entity, fingerprint } in self.cleared {
+            tx.remove::<BlamedAlert>(&entity.0)?;
+            if let Some(alert) = tx.get::<Alert>(&fingerprint.0)?.filter(super::is_firing) {
+                let at = now.max(alert.started_at);
+                put(tx, Alert { state: AlertState::Resolved, ended_at: Some(at), changed_at: at, ..alert })?;
+            }
+        }
+        for (entity, (services, sentence)) in self.blamed {
+            let fingerprint = rules::fingerprint(CODE, &entity, &Labels::default());
+            let known = tx.get::<Alert>(&fingerprint.0)?;
+            let name = tx.get::<Entity>(&entity.0)?.map_or_else(|| entity.0.clone(), |entity| entity.name);
+            let services: Vec<String> = services.into_iter().collect();
+            put(
+                tx,
+                Alert {
+                    fingerprint: fingerprint.clone(),
+                    state: AlertState::Firing,
+                    code: CODE.into(),
+                    severity: Severity::Warning,
+                    title: format!("Users of {} wait because of it", services.join(", ")),
+                    advice: format!("Look at {name}: {sentence}"),
+                    entity: entity.clone(),
+                    labels: Labels::default(),
+                    started_at: now,
+                    ended_at: None,
+                    changed_at: now,
+                    times_fired: known.map_or(0, |known| known.times_fired) + 1,
+                    source: BLAMES.into(),
+                },
+            )?;
+            tx.put(&BlamedAlert { entity, fingerprint })?;
+        }
+        Ok(count)
+    }
+}
+
+fn put(tx: &mut WriteTx<'_>, alert: Alert) -> Result<(), WriteError> {
+    tx.put(&alert)?;
+    tx.append(&AlertChange { alert }).map(drop)
+}
