@@ -1,11 +1,13 @@
-//! `tandem demo`: plays a story against a running server, over the doors that everybody has.
+//! `tandem demo`: plays a story against a running server, or one of its own, over the doors that everybody has.
 
 mod loopback;
 mod player;
+mod stage;
 
 use anyhow::{Context, bail};
 use player::Player;
-use std::{process::ExitCode, time::Duration};
+use stage::Stage;
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
 use tandem_domain::{Timestamp, time::Clock};
 use tandem_story::{Library, Play, Shown};
 use tokio::time::Instant;
@@ -15,12 +17,14 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
 /// Steps in a row in which nothing could be sent, after which it is given up: the server is gone.
 const MOST_SILENT_STEPS: u32 = 20;
 
-/// Plays a story against a running server: telemetry, predictions, labels and deployments of a made-up fleet.
+/// Plays a story against a server: telemetry, predictions, labels and deployments of a made-up fleet.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  tandem demo --list\n  tandem demo gpu-off-bus --speed 20\n  tandem demo power-feed --scrape nut,ipmi\n\n\
+    after_help = "Examples:\n  tandem demo --list\n  tandem demo gpu-off-bus --speed 20\n  tandem demo power-feed --scrape nut,ipmi\n  \
+                        tandem demo packet-loss-switch --serve --speed 30\n\n\
                         Everything that is sent carries the label demo=\"STORY\". Faster than real time the story begins in the past, so \
-                        that it ends now.\nStop it with Ctrl-C."
+                        that it ends now; what depends on time itself (objectives, what is usual) a running server sees in real \
+                        time only, and one of the story's own (--serve) at any speed.\nStop it with Ctrl-C."
 )]
 pub(super) struct Demo {
     /// Which story; see --list.
@@ -32,6 +36,9 @@ pub(super) struct Demo {
     /// Where the server is.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8420")]
     server: String,
+    /// Starts a server for this story alone, by default at 127.0.0.1:8420, whose clock goes as fast as the story. It keeps nothing.
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:8420", conflicts_with = "server")]
+    serve: Option<SocketAddr>,
     /// The same seed breaks the same part at the same moment.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -57,12 +64,16 @@ impl Demo {
         if !self.scrape.is_empty() && self.speed != 1.0 {
             bail!("what is scraped happens now: --scrape goes with --speed 1 only");
         }
+        if self.serve.is_some() && self.speed == 0.0 {
+            bail!("a server's clock goes at a speed: give --serve a --speed above 0");
+        }
         let name = self.story.as_deref().unwrap_or_default();
         let now = crate::SystemClock.now();
         // The length is needed for the start, and does not depend on it.
         let planned = Play::new(&library, name, self.seed, now)?;
         let lasts = planned.step_millis() * planned.steps() as i64;
-        let play = Play::new(&library, name, self.seed, began(now, lasts, self.speed))?;
+        let start = began(now, lasts, self.speed);
+        let play = Play::new(&library, name, self.seed, start)?;
         let jobs: Vec<&str> = play.targets().iter().map(|target| target.job.as_str()).collect();
         if let Some(unknown) = self.scrape.iter().find(|job| !jobs.contains(&job.as_str())) {
             let mut known = jobs;
@@ -78,14 +89,27 @@ impl Demo {
             play.steps()
         );
         let loopback = loopback::Loopback::start().await.context("nothing can be shown on loopback")?;
-        for line in loopback::config_lines(&play, &self.scrape, loopback.address()) {
-            say!("{line}");
+        let lines = loopback::config_lines(&play, &self.scrape, loopback.address());
+        let Some(listen) = self.serve else {
+            lines.iter().for_each(|line| say!("{line}"));
+            let mut player = Player::new(&play, &self.server, self.scrape.clone(), loopback)?;
+            self.play(play, &mut player, None).await?;
+            return Ok(ExitCode::SUCCESS);
+        };
+        let stage = Stage::open(listen, &lines, (start, play.step_millis(), self.speed)).await?;
+        say!("Look at {}/", stage.url());
+        let mut player = Player::new(&play, &stage.url(), self.scrape.clone(), loopback)?;
+        let played = self.play(play, &mut player, Some(&stage)).await;
+        if let Ok(true) = played {
+            say!("Its server goes on until Ctrl-C.");
+            tokio::signal::ctrl_c().await?;
         }
-        let player = Player::new(&play, &self.server, self.scrape.clone(), loopback)?;
-        self.play(play, player).await
+        stage.close().await;
+        played.map(|_| ExitCode::SUCCESS)
     }
 
-    async fn play(&self, mut play: Play, mut player: Player) -> anyhow::Result<ExitCode> {
+    /// Plays to the end, unless it is stopped; whether it came to its end.
+    async fn play(&self, mut play: Play, player: &mut Player, stage: Option<&Stage>) -> anyhow::Result<bool> {
         let began = Instant::now();
         let (mut told_at, mut silent, mut number) = (began, 0, 0_u64);
         let stop = tokio::signal::ctrl_c();
@@ -95,18 +119,21 @@ impl Demo {
                 let due = (number as i64 * play.step_millis()) as f64 / 1_000.0 / self.speed;
                 tokio::select! {
                     () = tokio::time::sleep_until(began + Duration::from_secs_f64(due)) => {}
-                    _ = &mut stop => return stopped(&player),
+                    _ = &mut stop => return stopped(player),
                 }
             }
             number += 1;
+            if let Some(stage) = stage {
+                stage.reach(shown.at, number < play.steps());
+            }
             announce(&play, &shown, number);
             let sent = tokio::select! {
                 sent = player.send(&play, &shown) => sent,
-                _ = &mut stop => return stopped(&player),
+                _ = &mut stop => return stopped(player),
             };
             silent = if sent { 0 } else { silent + 1 };
             if silent >= MOST_SILENT_STEPS {
-                bail!("{} does not take anything any more: {}", self.server, player.last_refusal());
+                bail!("{} does not take anything any more: {}", player.base(), player.last_refusal());
             }
             if told_at.elapsed() >= TELL_EVERY {
                 told_at = Instant::now();
@@ -114,13 +141,13 @@ impl Demo {
             }
         }
         say!("The story is over. {}", player.told());
-        Ok(ExitCode::SUCCESS)
+        Ok(true)
     }
 }
 
-fn stopped(player: &Player) -> anyhow::Result<ExitCode> {
+fn stopped(player: &Player) -> anyhow::Result<bool> {
     say!("Stopped. {}", player.told());
-    Ok(ExitCode::SUCCESS)
+    Ok(false)
 }
 
 fn minutes(play: &Play, number: u64) -> f64 {

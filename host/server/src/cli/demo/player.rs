@@ -153,6 +153,10 @@ impl Player {
         }
     }
 
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
     pub(super) fn last_refusal(&self) -> &str {
         &self.account.last_refusal
     }
