@@ -336,9 +336,11 @@ impl Service {
             }
         }
         if felt.is_empty() && self.all.late_of(OF_SLOTS) >= LATE_SLOTS {
-            // Each for itself varies too much to say, and all together do not.
+            // Each for itself varies too much to say, and all together do not. Where it is over for the one that was late, all
+            // have been late for a while yet and are no longer.
             (bad, began) = (total, self.all.late_since());
-            worst = of_all.map(|expected| expected.usual).zip(rules::mean_now(self.all.newest_first()));
+            let now = of_all.map(|expected| expected.usual).zip(rules::mean_now(self.all.newest_first()));
+            worst = now.filter(|(usual, now)| *now >= rules::LEAST_RATIO * usual);
         }
         calm &= self.all.late_of(3) < 2;
         let all_of_them = felt.len() == self.senders.len();

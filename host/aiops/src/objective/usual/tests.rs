@@ -97,6 +97,21 @@ fn one_replica_of_sixty_is_a_symptom_where_it_takes_a_multiple_and_not_where_it_
 }
 
 #[test]
+fn when_it_is_over_for_one_it_is_not_told_of_all() {
+    let mut fleet = Fleet::new(60, 4.0);
+    fleet.run(200, |_| WELL);
+    let slow = |replica| if replica == 7 { (1.0, 1.0, 0.0002) } else { WELL };
+    fleet.until(slow, is_late).expect("one in sixty waits fifty times as long");
+    fleet.run(60, slow);
+    for _ in 0..40 {
+        let judged = fleet.step(|_| WELL);
+        let named = [EntityId("replica:7".into())];
+        assert!(!is_late(&judged) || judged.late.of == named, "{judged:?}");
+    }
+    assert!(!is_late(&fleet.step(|_| WELL)));
+}
+
+#[test]
 fn a_few_that_are_late_by_what_all_have_in_common_are_none() {
     let mut fleet = Fleet::new(40, 4.0);
     fleet.run(200, |_| WELL);
