@@ -169,7 +169,7 @@ pub(super) fn take(tx: &mut WriteTx<'_>, told: &ToldAlert, now: Timestamp) -> Re
     Ok(true)
 }
 
-/// How bad it is for now: what users feel is mere information until the verdict has been asked what is to blame.
+/// How bad it is for now: what users feel has severity info until the verdict has said something to stand by, or for a minute.
 fn hold(
     tx: &mut WriteTx<'_>,
     told: &ToldAlert,
