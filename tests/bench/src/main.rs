@@ -24,6 +24,11 @@ use std::{
 use tandem_runtime::{OperatorGrants, PluginSettings, Runtime};
 use tandem_tests::sandbox;
 
+/// As in the `tandem` binary, whose rooms some of this starts within its own process.
+#[cfg(all(unix, not(target_env = "musl")))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// What Tandem costs, in figures and ratios.
 #[derive(Debug, Parser)]
 #[command(name = "tandem-bench", after_help = "Example:\n  tandem-bench ingest --series 20000 --steps 960")]

@@ -2,6 +2,7 @@
 //! plugin rank who may be to blame, and keeps the answer for the verdict. The case is kept with it, so that the answer can be
 //! explained and asked again. No transaction is held while the plugin runs.
 
+mod blame;
 mod clocks;
 mod explain;
 mod known;
@@ -93,6 +94,8 @@ struct Look {
     /// Services whose trouble is over, but whose answer is still kept.
     over: Vec<String>,
     verdicts: Vec<Verdict>,
+    /// Whom they blame, where that is new.
+    blames: Vec<Blame>,
     troubled: BTreeSet<String>,
 }
 
@@ -107,7 +110,7 @@ impl AskRoom {
         self.metrics.clone()
     }
 
-    /// One bounded pass: keeps the verdicts that say something new, and asks about those services whose question is due. Both
+    /// One bounded pass: keeps the verdicts that say something new and whom they blame, and asks about those services whose question is due. Both
     /// see the same records, so that what is answered now is kept by the next pass.
     ///
     /// # Errors
@@ -121,22 +124,28 @@ impl AskRoom {
         history::keep(&self.store, look.verdicts).await?;
         self.asked.retain(|service, _| look.troubled.contains(service));
         self.metrics.troubled.set(look.troubled.len() as u64);
-        if !look.over.is_empty() {
-            let over = look.over;
-            let forget = move |tx: &mut WriteTx<'_>| {
-                over.iter().try_for_each(|service| {
-                    tx.remove::<Diagnosis>(service)?;
-                    tx.remove::<Blame>(service)
-                })
-            };
-            self.store.write(forget).await?;
-        }
+        self.note(look.blames, look.over).await?;
         let mut asking = Asking { more: look.more, wake_at: look.wake_at };
         for question in look.questions {
             let due = self.ask(question, now).await?;
             asking.wake_at = [asking.wake_at, due].into_iter().flatten().min();
         }
         Ok(asking)
+    }
+
+    /// Writes down who is blamed anew, and forgets the answers about trouble that is over.
+    async fn note(&self, blames: Vec<Blame>, over: Vec<String>) -> Result<(), WriteError> {
+        if blames.is_empty() && over.is_empty() {
+            return Ok(());
+        }
+        let note = move |tx: &mut WriteTx<'_>| {
+            blames.iter().try_for_each(|blame| tx.put(blame))?;
+            over.iter().try_for_each(|service| {
+                tx.remove::<Diagnosis>(service)?;
+                tx.remove::<Blame>(service)
+            })
+        };
+        self.store.write(note).await
     }
 
     /// Asks and keeps the answer; when to ask again.
@@ -148,7 +157,6 @@ impl AskRoom {
         let before = self.asked.get(&service).filter(|before| before.signature == trouble.signature()).cloned();
         let predictions_before = self.asked.get(&service).map_or(predictions, |before| before.predictions_before);
         let triggers = trouble.triggers.clone();
-        let blame = blame(&service, &trouble, &answer, now);
         let (kept_service, known_case, onset) = (service.clone(), before.map(|before| before.case), trouble.onset);
         let number = self
             .store
@@ -173,7 +181,6 @@ impl AskRoom {
                 if let Some(oldest) = id.checked_sub(KEPT_CASES) {
                     tx.remove::<KeptCase>(&oldest)?;
                 }
-                tx.put(&blame)?;
                 tx.put(&Diagnosis {
                     service: kept_service,
                     case: id,
@@ -239,15 +246,21 @@ fn look(
         more: false,
         over: Vec::new(),
         verdicts: Vec::new(),
+        blames: Vec::new(),
         troubled: BTreeSet::new(),
     };
     for (name, id) in snapshot.services() {
         let paths = snapshot.paths(&id);
         let facts = Facts::of(&snapshot, &name, &paths, now);
-        look.verdicts.push(verdict_of(read, &facts)?);
-        let Some(trouble) = Trouble::of(facts.burning, &grave_incidents(&facts), facts.drifting, now) else {
-            continue;
-        };
+        let verdict = verdict_of(read, &facts)?;
+        let trouble = Trouble::of(facts.burning, &grave_incidents(&facts), facts.drifting, now);
+        let blame = trouble.as_ref().and_then(|trouble| blame::blame(&verdict, trouble, facts.diagnosis));
+        look.verdicts.push(verdict);
+        if let Some(blame) = blame {
+            let known = read.get::<Blame>(&name)?;
+            look.blames.extend(known.is_none_or(|known| !blame::same(&known, &blame)).then_some(blame));
+        }
+        let Some(trouble) = trouble else { continue };
         look.troubled.insert(name.clone());
         let Some(due) = ask_at(&trouble, asked.get(&name)) else { continue };
         if due > now {
@@ -311,20 +324,6 @@ fn question(
         predictions: traffic.iter().map(|one| one.predictions).sum(),
         trouble,
     })
-}
-
-/// Whom to blame for what users feel: the first of an answer, where it lies below the service.
-fn blame(service: &str, trouble: &Trouble, answer: &Result<Answer, Failure>, now: Timestamp) -> Blame {
-    let feels = trouble.triggers.iter().any(|trigger| trigger.kind == TriggerKind::Symptom);
-    let first = answer.as_ref().ok().and_then(|answer| answer.candidates.first());
-    let below = first.filter(|first| feels && first.kind == CauseKind::Infrastructure);
-    Blame {
-        service: service.to_owned(),
-        asked_at: now,
-        settled: answer.as_ref().map_or(true, |answer| answer.confident),
-        entity: below.map(|first| first.entity.clone()),
-        sentence: below.map(|first| first.sentence.clone()).unwrap_or_default(),
-    }
 }
 
 /// The answer in terms that outlive the case. What a plugin says leads nowhere outside of the case: the port has checked that.

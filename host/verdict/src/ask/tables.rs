@@ -1,7 +1,7 @@
 //! What the room keeps: the last answer for each service in trouble, and the cases that were asked, so that an answer can be
 //! explained and asked again.
 
-use super::trouble::Trigger;
+use super::trouble::{Trigger, Trouble};
 use serde::{Deserialize, Serialize};
 use tandem_domain::{
     Failure, Record, Timestamp,
@@ -43,6 +43,13 @@ pub struct Answer {
     pub doubt: String,
     /// Most likely first.
     pub candidates: Vec<Candidate>,
+}
+
+impl Diagnosis {
+    /// Whether it was asked about this trouble, and not about one that began otherwise.
+    pub(crate) fn is_about(&self, trouble: &Trouble) -> bool {
+        Trouble::signature_of(&self.triggers) == trouble.signature()
+    }
 }
 
 impl Record for Diagnosis {

@@ -207,11 +207,14 @@ async fn a_service_in_trouble_is_asked_about_with_what_lies_below_it() {
 async fn whom_it_blames_with_confidence_is_written_down_until_the_trouble_is_over() {
     let (_folder, store) = troubled().await;
     let blamed = || store.read().expect("reads").get::<Blame>(&"chat".to_owned()).expect("reads");
-    AskRoom::new(store.clone(), blames(None)).step(NOW).await.expect("steps");
+    let mut room = AskRoom::new(store.clone(), blames(None));
+    room.step(NOW).await.expect("asks");
+    room.step(NOW).await.expect("judges");
     let blame = blamed().expect("it was asked");
     assert!(blame.settled && blame.entity.is_none(), "nobody can answer: {blame:?}");
     let mut room = AskRoom::new(store.clone(), blames(Some("gpu:0")));
-    room.step(NOW).await.expect("steps");
+    room.step(NOW).await.expect("asks");
+    room.step(NOW).await.expect("judges");
     let blame = blamed().expect("it was asked");
     assert_eq!((blame.settled, blame.entity), (true, Some(EntityId("gpu:0".into()))));
     assert_eq!(blame.sentence, "Its clock fell.");

@@ -87,7 +87,12 @@ impl Trouble {
 
     /// What tells one trouble from another: its triggers, whenever they began.
     pub(crate) fn signature(&self) -> Vec<(TriggerKind, String)> {
-        self.triggers.iter().map(|trigger| (trigger.kind, trigger.which.clone())).collect()
+        Self::signature_of(&self.triggers)
+    }
+
+    /// The same of triggers that were kept.
+    pub(crate) fn signature_of(triggers: &[Trigger]) -> Vec<(TriggerKind, String)> {
+        triggers.iter().map(|trigger| (trigger.kind, trigger.which.clone())).collect()
     }
 }
 
