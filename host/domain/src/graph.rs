@@ -99,6 +99,12 @@ impl DependencyGraph {
         steps.into_iter().map(|(_, step)| step).collect()
     }
 
+    /// What contains an entity.
+    pub fn containers_of(&self, part: &EntityId) -> impl Iterator<Item = &EntityId> {
+        let needed_by = self.needed_by.get(part).into_iter().flatten();
+        needed_by.filter(|(_, kind)| **kind == RelationKind::Contains).map(|(container, _)| container)
+    }
+
     /// Kinds of the parts of a container that were reached by their own names and not through a container.
     fn kinds_named(&self, container: &EntityId, reached: &BTreeMap<EntityId, bool>) -> BTreeSet<&str> {
         let parts = self.needs.get(container).into_iter().flatten();

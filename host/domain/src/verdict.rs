@@ -173,6 +173,9 @@ pub struct Blame {
     pub settled: bool,
     /// What lies below the service and comes first among those to blame for what its users feel; none where nothing does.
     pub entity: Option<EntityId>,
+    /// What contains it: of whose parts other services may name others.
+    #[serde(default)]
+    pub within: Vec<EntityId>,
     /// Why, in a sentence; empty where nothing is.
     pub sentence: String,
 }

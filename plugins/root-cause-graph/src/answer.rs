@@ -7,6 +7,7 @@ use crate::{
     family::Family,
     heat::{self, Heat},
     onset, telling,
+    whole::{self, Common},
 };
 use tandem_sdk::{
     root_cause::{Case, Cause, CauseKind, Evidence, Ranking},
@@ -24,6 +25,8 @@ const PER_SUFFERING: f64 = 1.0;
 const MAX_SUFFERING: usize = 3;
 /// What is left of the confidence in a cause that is named for want of another.
 const ONLY_SUFFERS: f64 = 0.5;
+/// Below this share of the blame of the two first together, the first does not stand out.
+const CLOSE_MARGIN: f64 = 0.6;
 /// Kinds of suspects that are data rather than machines.
 const DATA_KINDS: [&str; 5] = ["feature", "dataset", "data-source", "pipeline", "table"];
 /// Names under which a model's own outputs drift.
@@ -43,12 +46,15 @@ pub(crate) fn rank(config: &Config, case: &Case) -> Ranking {
     };
     let heats = heat::measure(case, onset);
     let known = certain::gather(case, onset, config);
-    let blame = blame::assign(case, &heats, &known);
+    let mut blame = blame::assign(case, &heats, &known);
+    let wholes = whole::gather(case, &heats, &mut blame);
     let total: f64 = blame.share.iter().sum();
     let mut order: Vec<u32> = (0..heats.len() as u32).filter(|s| blame.share[*s as usize] > 0.0).collect();
     order.sort_by(|a, b| blame.share[*b as usize].total_cmp(&blame.share[*a as usize]).then(a.cmp(b)));
-    let share = |place: usize| order.get(place).map_or(0.0, |suspect| blame.share[*suspect as usize]);
-    let margin = if order.is_empty() { 0.0 } else { share(0) / (share(0) + share(1)) };
+    let rival = order.iter().skip(1).copied().find(|suspect| !is_echo(case, *suspect, &blame, &known));
+    let share = |suspect: Option<u32>| suspect.map_or(0.0, |suspect| blame.share[suspect as usize]);
+    let (first, second) = (share(order.first().copied()), share(rival));
+    let margin = if order.is_empty() { 0.0 } else { first / (first + second) };
     let only_suffers = order.first().is_some_and(|first| only_suffers(case, *first, &blame, &known));
     let certainty = if only_suffers { ONLY_SUFFERS } else { 1.0 };
     let confidence = order.first().map_or(0.0, |first| certainty * confidence(*first, margin, &blame, &heats));
@@ -56,15 +62,23 @@ pub(crate) fn rank(config: &Config, case: &Case) -> Ranking {
     let doubt = match order.first() {
         _ if confident => String::new(),
         Some(first) if only_suffers => telling::unexplained(case, *first),
-        _ => telling::doubt(case, &blame, &order, margin),
+        first => telling::doubt(case, &blame, first.copied(), rival.filter(|_| margin < CLOSE_MARGIN)),
     };
     let told = order.iter().take(config.max_causes as usize);
     let causes = told.map(|suspect| {
         let at = *suspect as usize;
-        let of = (&heats[at], &known[at]);
+        let of = (&heats[at], &known[at], wholes.get(suspect));
         cause(case, *suspect, onset, of, &blame, &heats, (blame.share[at] / total).clamp(0.0, 1.0))
     });
     Ranking { onset: Some(onset), confident, confidence, causes: causes.collect(), doubt }
+}
+
+/// Whether a suspect is a model that shows no more than how long its answers take and that they fail: that is what its replicas show,
+/// told once more, and no rival of what explains it.
+fn is_echo(case: &Case, suspect: u32, blame: &Blame, known: &[Known]) -> bool {
+    let (hot, known) = (&blame.hot[suspect as usize], &known[suspect as usize]);
+    let inside = Family::Inside.index();
+    case.suspects[suspect as usize].kind == "model" && hot[inside] < blame::HOT[inside] && *known == Known::default()
 }
 
 /// Whether the first cause is one that was asked about and shows no more than what it was asked about for: its users' trouble.
@@ -101,14 +115,15 @@ fn cause(
     case: &Case,
     suspect: u32,
     onset: Timestamp,
-    (heat, known): (&Heat, &Known),
+    (heat, known, parts): (&Heat, &Known, Option<&Common>),
     blame: &Blame,
     heats: &[Heat],
     score: f64,
 ) -> Cause {
     let path = blame.path(suspect, &case.asked, heats);
     let suffering = blame.suffering(suspect, heats).len();
-    let told = heat.signs.iter().filter(|sign| sign.score >= MIN_TOLD).take(MAX_SIGNALS);
+    let of_parts = parts.iter().flat_map(|parts| &parts.hot).flat_map(|part| heats[*part as usize].signs.first());
+    let told = heat.signs.iter().chain(of_parts).filter(|sign| sign.score >= MIN_TOLD).take(MAX_SIGNALS);
     Cause {
         suspect,
         score,
@@ -116,7 +131,7 @@ fn cause(
         signals: told
             .map(|sign| Evidence { signal: sign.signal, score: sign.distance, direction: sign.direction })
             .collect(),
-        sentence: telling::cause(case, suspect, onset, (heat, known), suffering),
+        sentence: telling::cause(case, suspect, onset, (heat, known, parts), suffering),
         changes: known.changes.clone(),
         faults: known.faults.clone(),
         drifted: known.drifted.clone(),

@@ -10,6 +10,7 @@ mod family;
 mod heat;
 mod onset;
 mod telling;
+mod whole;
 
 pub use config::Config;
 

@@ -4,6 +4,7 @@ use crate::{
     blame::Blame,
     certain::Known,
     heat::{Heat, Sign},
+    whole::Common,
 };
 use tandem_sdk::root_cause::{Case, Direction, columns};
 
@@ -31,7 +32,13 @@ fn before(millis: i64) -> String {
 }
 
 /// Why this suspect is to blame, in a sentence or two.
-pub(crate) fn cause(case: &Case, suspect: u32, onset: i64, (heat, known): (&Heat, &Known), suffering: usize) -> String {
+pub(crate) fn cause(
+    case: &Case,
+    suspect: u32,
+    onset: i64,
+    (heat, known, parts): (&Heat, &Known, Option<&Common>),
+    suffering: usize,
+) -> String {
     let id = |suspect: u32| case.suspects[suspect as usize].id.as_str();
     let mut reasons: Vec<String> = Vec::new();
     if let Some(fault) = known.faults.first().map(|fault| &case.faults[*fault as usize]) {
@@ -50,6 +57,15 @@ pub(crate) fn cause(case: &Case, suspect: u32, onset: i64, (heat, known): (&Heat
         reasons.push(format!("what it is fed with has drifted ({}{more})", names.join(", ")));
     }
     reasons.extend(heat.signs.iter().filter(|sign| sign.score >= 1.0).take(2).map(|sign| sign_text(case, sign)));
+    if let Some(Common { kind, hot, seen }) = parts {
+        let names: Vec<&str> = hot.iter().take(3).map(|part| id(*part)).collect();
+        let more = if hot.len() > names.len() { ", …" } else { "" };
+        reasons.push(format!(
+            "{} of its {seen} parts of kind {kind} left their course alike ({}{more}), and it has no signals of its own",
+            hot.len(),
+            names.join(", ")
+        ));
+    }
     let mut sentence = format!("{}: ", id(suspect));
     sentence.push_str(&if reasons.is_empty() {
         "it lies below all that is odd".into()
@@ -74,21 +90,18 @@ pub(crate) fn unexplained(case: &Case, first: u32) -> String {
     )
 }
 
-/// Why the first cause should not be believed.
-pub(crate) fn doubt(case: &Case, blame: &Blame, order: &[u32], margin: f64) -> String {
+/// Why the first cause should not be believed, which may have a rival that is about as likely.
+pub(crate) fn doubt(case: &Case, blame: &Blame, first: Option<u32>, rival: Option<u32>) -> String {
     let id = |suspect: u32| case.suspects[suspect as usize].id.as_str();
-    match order {
-        [] => "Nothing left its course after the onset, and no fault, change or drift is known.".into(),
-        [first, second, ..] if margin < CLOSE_MARGIN => {
-            format!("{} and {} are about equally likely to be to blame.", id(*first), id(*second))
+    match (first, rival) {
+        (None, _) => "Nothing left its course after the onset, and no fault, change or drift is known.".into(),
+        (Some(first), Some(rival)) => {
+            format!("{} and {} are about equally likely to be to blame.", id(first), id(rival))
         }
-        [first, ..] => format!(
+        (Some(first), None) => format!(
             "The evidence is weak: what is odd about {} is {:.1} times what would count as odd at all.",
-            id(*first),
-            blame.heat_of(*first as usize)
+            id(first),
+            blame.heat_of(first as usize)
         ),
     }
 }
-
-/// Below this share of the blame of the two first together, the first does not stand out.
-const CLOSE_MARGIN: f64 = 0.6;

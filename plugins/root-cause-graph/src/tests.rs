@@ -368,6 +368,53 @@ fn two_that_are_equally_likely_are_told_as_doubt() {
     assert!(!ranking.confident && ranking.doubt.contains("about equally likely"), "{ranking:?}");
 }
 
+/// Replicas on hosts behind ports of two switches, of which nothing is heard but their ports.
+fn behind_switches(lossy: &[&str]) -> Story {
+    let mut story = Story::default();
+    story.asked("service:chat").signal("service:chat", "model.latency", 0.2, 1.5, ONSET);
+    let ports: Vec<String> = (1..=6).map(|n| format!("interface:{}/{n}", if n < 4 { "a" } else { "b" })).collect();
+    for (n, port) in (1..).zip(&ports) {
+        let (replica, host, switch) =
+            (format!("replica:{n}"), format!("host:{n}"), format!("switch:{}", &port[10..11]));
+        story.chain(&["service:chat", &replica, &host, port, &switch]);
+        let is_lossy = lossy.contains(&&port[10..]);
+        story.signal(&replica, "model.latency", 0.2, if is_lossy { 2.0 } else { 1.0 }, ONSET);
+        story.signal(port, "interface.transmit.drops", 2.0, if is_lossy { 40.0 } else { 1.0 }, ONSET);
+    }
+    story.peers(&ports);
+    story
+}
+
+#[test]
+fn a_silent_whole_is_to_blame_for_what_its_parts_have_in_common() {
+    let (cause, kind, path, confident) = behind_switches(&["b/4", "b/5", "b/6"]).first();
+    assert_eq!((cause.as_str(), kind, confident), ("switch:b", Some(CauseKind::Infrastructure), true));
+    assert_eq!((path.len(), path[0].as_str()), (5, "service:chat"));
+    let (_, ranking) = behind_switches(&["b/4", "b/6"]).told();
+    let sentence = &ranking.causes[0].sentence;
+    assert!(sentence.contains("switch:b: 2 of its 3 parts of kind interface left their course alike"), "{sentence}");
+    assert!(!ranking.causes[0].signals.is_empty(), "what the parts show is the evidence");
+}
+
+#[test]
+fn a_model_that_repeats_what_its_replicas_show_is_no_rival() {
+    let mut story = behind_switches(&["b/4", "b/6"]);
+    for n in ["4", "6"] {
+        story.chain(&[&format!("replica:{n}"), "model:chat"]);
+    }
+    let confidence = |story: &mut Story| story.told().1.confidence;
+    let alone = confidence(&mut behind_switches(&["b/4", "b/6"]));
+    let beside = confidence(story.signal("model:chat", "model.errors", 0.001, 50.0, ONSET));
+    assert!(beside > 0.45 && alone - beside < 0.2, "{alone} {beside}");
+}
+
+#[test]
+fn one_part_alone_and_parts_of_two_wholes_stay_to_blame_themselves() {
+    assert_eq!(behind_switches(&["b/5"]).first().0, "interface:b/5");
+    let (cause, ..) = behind_switches(&["a/1", "a/2", "b/4", "b/5"]).first();
+    assert!(cause.starts_with("interface:"), "{cause}");
+}
+
 #[test]
 fn a_configuration_out_of_range_is_the_persons_to_mend() {
     let config = Config { confidence_floor: 2.0, ..Config::default() };

@@ -39,11 +39,27 @@ pub(super) fn judge(since: Timestamp, now: Timestamp, settled: bool) -> Holding 
 pub(super) fn is_settled(read: &ReadTx, labels: &Labels) -> Result<bool, ReadError> {
     let Some(service) = labels.get("service") else { return Ok(false) };
     let Some(blame) = read.get::<Blame>(&service.to_owned())? else { return Ok(false) };
-    let has_alert = match &blame.entity {
-        Some(entity) => read.get::<BlamedAlert>(&entity.0)?.is_some(),
-        None => false,
-    };
+    let mut has_alert = false;
+    for entity in blame.entity.iter().chain(&blame.within) {
+        has_alert |= read.get::<BlamedAlert>(&entity.0)?.is_some();
+    }
     Ok(blame.settled || has_alert)
+}
+
+/// The wholes of which services name different parts, or one a part and another the whole: none of them sees all of its parts, and
+/// that they agree on it is no chance.
+fn in_common(blames: &[Blame]) -> BTreeSet<EntityId> {
+    let mut named: BTreeMap<&EntityId, (BTreeSet<&EntityId>, BTreeSet<&str>)> = BTreeMap::new();
+    for (blame, entity) in blames.iter().filter_map(|blame| Some((blame, blame.entity.as_ref()?))) {
+        for whole in blame.within.iter().chain([entity]) {
+            let (parts, services) = named.entry(whole).or_default();
+            parts.insert(entity);
+            services.insert(&blame.service);
+        }
+    }
+    let agree =
+        |(parts, services): &(BTreeSet<&EntityId>, BTreeSet<&str>)| parts.len() > 1 && services.len() >= AGREEING;
+    named.into_iter().filter(|(_, found)| agree(found)).map(|(whole, _)| whole.clone()).collect()
 }
 
 /// What has to change so that exactly those entities have an alert that are blamed.
@@ -58,10 +74,15 @@ pub(super) struct Moves {
 impl Moves {
     /// Compares what is blamed with the alerts that are there.
     pub(super) fn find(read: &ReadTx) -> Result<Self, ReadError> {
+        let blames: Vec<Blame> =
+            read.scan::<Blame>(.., MAX_BLAMES)?.into_iter().filter(|one| one.entity.is_some()).collect();
+        let wholes = in_common(&blames);
         let mut moves = Self::default();
         let mut certain = BTreeSet::new();
-        for Blame { service, entity, sentence, settled, .. } in read.scan::<Blame>(.., MAX_BLAMES)? {
+        for Blame { service, entity, within, sentence, settled, .. } in blames {
             let Some(entity) = entity else { continue };
+            let whole = within.into_iter().chain([entity.clone()]).find(|whole| wholes.contains(whole));
+            let entity = whole.unwrap_or(entity);
             certain.extend(settled.then(|| entity.clone()));
             moves.blamed.entry(entity).or_insert_with(|| (BTreeSet::new(), sentence)).0.insert(service);
         }

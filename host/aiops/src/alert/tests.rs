@@ -285,6 +285,7 @@ async fn blame(store: &tandem_store::Store, service: &str, (settled, entity): (b
         asked_at: Timestamp(0),
         settled,
         entity: entity.map(|id| EntityId(id.into())),
+        within: Vec::new(),
         sentence: "It loses packets.".into(),
     };
     store.write(move |tx| tx.put(&blame)).await.unwrap();
@@ -335,6 +336,43 @@ async fn what_users_feel_waits_for_the_verdict_and_what_that_blames_is_one_alert
     // Asked already, it is told at once.
     felt(&store, &mut room, "fraud", Timestamp(6_000)).await;
     assert!(firing(&store).contains(&of(Severity::Critical, "fraud")));
+}
+
+#[tokio::test]
+async fn services_that_name_different_parts_of_one_whole_agree_on_it() {
+    let (store, _folder) = open();
+    let mut room = AlertRoom::new(store.clone(), AlertConfig::default());
+    let within = |service: &'static str, entity: &'static str, whole: &'static str| {
+        let store = store.clone();
+        async move {
+            blame(&store, service, (false, Some(entity))).await;
+            let known = store.read().unwrap().get::<Blame>(&service.to_owned()).unwrap().unwrap();
+            let known = Blame { within: vec![EntityId(whole.into())], ..known };
+            store.write(move |tx| tx.put(&known)).await.unwrap();
+        }
+    };
+    felt(&store, &mut room, "chat", Timestamp(1_000)).await;
+    felt(&store, &mut room, "fraud", Timestamp(1_000)).await;
+    within("chat", "interface:a/1", "switch:a").await;
+    within("fraud", "interface:b/1", "switch:b").await;
+    room.step(Timestamp(2_000)).await.unwrap();
+    assert!(
+        firing(&store).iter().all(|(severity, ..)| *severity == Severity::Info),
+        "two wholes: {:?}",
+        firing(&store)
+    );
+    within("fraud", "interface:a/2", "switch:a").await;
+    room.step(Timestamp(3_000)).await.unwrap();
+    let blamed = |store| firing(store).into_iter().filter(|(.., source)| source == BLAMES).map(|(_, entity, _)| entity);
+    assert_eq!(blamed(&store).collect::<Vec<_>>(), ["switch:a"]);
+    assert!(firing(&store).contains(&(Severity::Critical, "service:chat".into(), OBJECTIVES.into())), "told at once");
+    // One that names the whole itself agrees as well.
+    blame(&store, "fraud", (true, Some("switch:a"))).await;
+    room.step(Timestamp(4_000)).await.unwrap();
+    assert_eq!(blamed(&store).collect::<Vec<_>>(), ["switch:a"]);
+    store.write(|tx| tx.remove::<Blame>(&"fraud".to_owned())).await.unwrap();
+    room.step(Timestamp(5_000)).await.unwrap();
+    assert_eq!(blamed(&store).count(), 0);
 }
 
 #[tokio::test]

@@ -3,11 +3,17 @@
 use super::{ANSWERING, Diagnosis, TriggerKind, Trouble};
 use tandem_domain::{
     entity::EntityId,
+    graph::DependencyGraph,
     verdict::{Blame, CauseKind, Verdict},
 };
 
 /// Whom a verdict blames for what users of its service feel; none while nobody was asked about the present trouble.
-pub(super) fn blame(verdict: &Verdict, trouble: &Trouble, diagnosis: Option<&Diagnosis>) -> Option<Blame> {
+pub(super) fn blame(
+    verdict: &Verdict,
+    trouble: &Trouble,
+    diagnosis: Option<&Diagnosis>,
+    graph: &DependencyGraph,
+) -> Option<Blame> {
     let diagnosis = diagnosis.filter(|diagnosis| diagnosis.is_about(trouble))?;
     let feels = trouble.triggers.iter().any(|trigger| trigger.kind == TriggerKind::Symptom);
     let candidates = diagnosis.outcome.as_ref().map(|answer| answer.candidates.as_slice()).unwrap_or_default();
@@ -25,13 +31,14 @@ pub(super) fn blame(verdict: &Verdict, trouble: &Trouble, diagnosis: Option<&Dia
         asked_at: diagnosis.asked_at,
         settled: feels && (confident || diagnosis.outcome.is_err()),
         entity: below.cloned(),
+        within: below.into_iter().flat_map(|entity| graph.containers_of(entity)).cloned().collect(),
         sentence: below.map(|entity| why(entity).unwrap_or(&verdict.sentence).clone()).unwrap_or_default(),
     })
 }
 
 /// Whether two say the same, whenever they were asked and whatever figures they give for it.
 pub(super) fn same(one: &Blame, other: &Blame) -> bool {
-    (one.settled, &one.entity) == (other.settled, &other.entity)
+    (one.settled, &one.entity, &one.within) == (other.settled, &other.entity, &other.within)
 }
 
 #[cfg(test)]
@@ -42,6 +49,7 @@ mod tests {
     };
     use tandem_domain::{
         Failure, FailureCode, Timestamp,
+        relation::{Relation, RelationKind},
         verdict::{Candidate, Grounds, Health, InfrastructureAnswer, ModelAnswer},
     };
 
@@ -87,8 +95,19 @@ mod tests {
         }
     }
 
+    fn asked_about(verdict: &Verdict, kind: TriggerKind, diagnosis: Option<&Diagnosis>) -> Option<Blame> {
+        let switch = Relation {
+            dependent: EntityId("switch:a".into()),
+            dependency: EntityId("interface:1".into()),
+            kind: RelationKind::Contains,
+            source: "test".into(),
+            seen_at: Timestamp(0),
+        };
+        blame(verdict, &trouble(kind), diagnosis, &DependencyGraph::new([&switch]))
+    }
+
     fn told(verdict: &Verdict, diagnosis: &Diagnosis) -> (bool, Option<String>, String) {
-        let blame = blame(verdict, &trouble(TriggerKind::Symptom), Some(diagnosis)).expect("it was asked");
+        let blame = asked_about(verdict, TriggerKind::Symptom, Some(diagnosis)).expect("it was asked");
         (blame.settled, blame.entity.map(|entity| entity.0), blame.sentence)
     }
 
@@ -99,6 +118,8 @@ mod tests {
         assert_eq!(told(&unsure, &asked), (false, Some("interface:1".into()), "interface:1 is odd.".into()));
         let sure = verdict(CauseKind::Both, "gpu:0", true);
         assert_eq!(told(&sure, &asked), (true, Some("gpu:0".into()), "chat depends on what fails".into()));
+        let within = |verdict| asked_about(verdict, TriggerKind::Symptom, Some(&asked)).expect("it was asked").within;
+        assert_eq!((within(&unsure), within(&sure)), (vec![EntityId("switch:a".into())], Vec::new()));
     }
 
     #[test]
@@ -113,9 +134,9 @@ mod tests {
     fn an_answer_about_other_trouble_settles_nothing_and_none_at_all_settles() {
         let verdict = verdict(CauseKind::Data, "interface:1", true);
         let about_drift = diagnosis(TriggerKind::Drift, &[]);
-        assert_eq!(blame(&verdict, &trouble(TriggerKind::Symptom), Some(&about_drift)), None);
-        assert_eq!(blame(&verdict, &trouble(TriggerKind::Symptom), None), None);
-        let unfelt = blame(&verdict, &trouble(TriggerKind::Drift), Some(&about_drift)).expect("it was asked");
+        assert_eq!(asked_about(&verdict, TriggerKind::Symptom, Some(&about_drift)), None);
+        assert_eq!(asked_about(&verdict, TriggerKind::Symptom, None), None);
+        let unfelt = asked_about(&verdict, TriggerKind::Drift, Some(&about_drift)).expect("it was asked");
         assert_eq!((unfelt.settled, unfelt.entity), (false, None));
         let failed = Diagnosis {
             outcome: Err(Failure::passing(FailureCode::Internal, "it trapped half-way")),

@@ -254,7 +254,9 @@ fn look(
         let facts = Facts::of(&snapshot, &name, &paths, now);
         let verdict = verdict_of(read, &facts)?;
         let trouble = Trouble::of(facts.burning, &grave_incidents(&facts), facts.drifting, now);
-        let blame = trouble.as_ref().and_then(|trouble| blame::blame(&verdict, trouble, facts.diagnosis));
+        let blame = trouble
+            .as_ref()
+            .and_then(|trouble| blame::blame(&verdict, trouble, facts.diagnosis, &snapshot.ground.graph));
         look.verdicts.push(verdict);
         if let Some(blame) = blame {
             let known = read.get::<Blame>(&name)?;
