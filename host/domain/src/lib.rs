@@ -29,6 +29,7 @@ pub mod ports;
 pub mod prediction;
 pub mod record;
 pub mod relation;
+pub mod request;
 pub mod rule;
 pub mod secret;
 pub mod series;

@@ -7,6 +7,7 @@ use tandem_domain::{
     Timestamp,
     entity::EntityId,
     meaning::Meaning,
+    request::Outcome,
     series::{Points, SeriesId},
 };
 use tandem_store::{ReadError, ReadTx};
@@ -21,12 +22,8 @@ const LOOKBACK_MILLIS: i64 = 300_000;
 /// What a series counts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Counts {
-    /// Requests that were answered, also those that the client got wrong.
-    Answered,
-    /// Requests that failed.
-    Failed,
-    /// Requests, whatever became of them.
-    Any,
+    /// Requests, and what became of them.
+    Requests(Outcome),
     /// Requests that took at most so many seconds.
     Within(f64),
     /// Requests whose time was taken.
@@ -41,15 +38,7 @@ enum Counts {
 fn counts(meaning: &Meaning) -> Option<Counts> {
     let dimension = |name: &str| meaning.body.dimensions.get(name);
     match meaning.body.name.as_str() {
-        "model.requests" => {
-            let failed = dimension("code").is_some_and(|code| code.starts_with('5'));
-            Some(match dimension("outcome") {
-                _ if failed => Counts::Failed,
-                Some("failure") => Counts::Failed,
-                Some("success" | "client-error") => Counts::Answered,
-                _ => Counts::Any,
-            })
-        }
+        "model.requests" => Some(Counts::Requests(Outcome::of(dimension))),
         "model.latency.bucket" => {
             let le: f64 = dimension("le")?.parse().ok()?;
             Some(if le == f64::INFINITY { Counts::Timed } else { Counts::Within(le) })
@@ -219,7 +208,8 @@ fn target_of(read: &ReadTx, series: SeriesId) -> Target {
 /// What a sender counted, whatever its server calls it.
 fn sent(rises: &[(Counts, f64)]) -> Sent {
     let SlotCounts { answered, requests } = answered(rises);
-    let failed = (requests - answered).max(0.0);
+    let given_up = sum_of(rises, |counts| *counts == Counts::Requests(Outcome::GivenUp)).unwrap_or(0.0);
+    let failed = (requests - answered).max(0.0) + given_up;
     let seconds = sum_of(rises, |counts| *counts == Counts::Seconds).unwrap_or(0.0);
     let count = sum_of(rises, |counts| *counts == Counts::TimedCount);
     let timed = count.or_else(|| sum_of(rises, |counts| *counts == Counts::Timed));
@@ -237,9 +227,10 @@ fn sum_of(rises: &[(Counts, f64)], wanted: impl Fn(&Counts) -> bool) -> Option<f
 
 /// Of what was asked, how much was answered.
 fn answered(rises: &[(Counts, f64)]) -> SlotCounts {
-    let failed = sum_of(rises, |counts| *counts == Counts::Failed).unwrap_or(0.0);
-    let any = sum_of(rises, |counts| *counts == Counts::Any).unwrap_or(0.0);
-    let success = sum_of(rises, |counts| *counts == Counts::Answered).unwrap_or(0.0);
+    let failed = sum_of(rises, |counts| *counts == Counts::Requests(Outcome::Failed)).unwrap_or(0.0);
+    let any = sum_of(rises, |counts| *counts == Counts::Requests(Outcome::Any)).unwrap_or(0.0);
+    let success =
+        sum_of(rises, |counts| matches!(counts, Counts::Requests(Outcome::Answered | Outcome::GivenUp))).unwrap_or(0.0);
     // Some servers count all and the failed, some the answered and the failed, some by code.
     let requests = any.max(success + failed);
     SlotCounts { answered: requests - failed, requests }
@@ -289,10 +280,23 @@ mod tests {
             let counted = answered(rises);
             (counted.answered, counted.requests)
         };
-        assert_eq!(counted(&[(Counts::Answered, 90.0), (Counts::Failed, 10.0)]), (90.0, 100.0));
-        assert_eq!(counted(&[(Counts::Any, 100.0), (Counts::Failed, 10.0)]), (90.0, 100.0));
-        assert_eq!(counted(&[(Counts::Answered, 5.0)]), (5.0, 5.0));
+        assert_eq!(
+            counted(&[(Counts::Requests(Outcome::Answered), 90.0), (Counts::Requests(Outcome::Failed), 10.0)]),
+            (90.0, 100.0)
+        );
+        assert_eq!(
+            counted(&[(Counts::Requests(Outcome::Any), 100.0), (Counts::Requests(Outcome::Failed), 10.0)]),
+            (90.0, 100.0)
+        );
+        assert_eq!(counted(&[(Counts::Requests(Outcome::Answered), 5.0)]), (5.0, 5.0));
         assert_eq!(counted(&[]), (0.0, 0.0));
+        let given_up = [
+            (Counts::Requests(Outcome::Answered), 90.0),
+            (Counts::Requests(Outcome::GivenUp), 8.0),
+            (Counts::Requests(Outcome::Failed), 2.0),
+        ];
+        assert_eq!(counted(&given_up), (98.0, 100.0), "whoever answers has not failed");
+        assert_eq!((sent(&given_up).requests, sent(&given_up).failed), (100.0, 10.0), "and users feel it");
     }
 
     #[test]
@@ -306,7 +310,7 @@ mod tests {
         assert_eq!(in_time(&buckets, 0.2), SlotCounts { answered: 80.0, requests: 100.0 });
         assert_eq!(in_time(&buckets, 0.25), SlotCounts { answered: 80.0, requests: 100.0 });
         assert_eq!(in_time(&buckets, 5.0), SlotCounts { answered: 100.0, requests: 100.0 });
-        let mean = [(Counts::Answered, 10.0), (Counts::Seconds, 3.0)];
+        let mean = [(Counts::Requests(Outcome::Answered), 10.0), (Counts::Seconds, 3.0)];
         assert_eq!(in_time(&mean, 0.2), SlotCounts { answered: 0.0, requests: 10.0 });
         assert_eq!(in_time(&mean, 0.5), SlotCounts { answered: 10.0, requests: 10.0 });
     }

@@ -9,6 +9,7 @@ use tandem_domain::{
     cause::{SignalClass, SignalFrame, SuspectSignal},
     entity::EntityId,
     meaning::{EntitySeries, Meaning},
+    request::Outcome,
     series::{MetricType, Points, Series, SeriesId},
 };
 use tandem_store::{ReadError, ReadTx};
@@ -359,18 +360,14 @@ fn served(tracks: &[&Track]) -> Option<Served> {
     let requests: Vec<&Track> =
         tracks.iter().copied().filter(|track| track.name == REQUESTS && track.counter).collect();
     let step = requests.first()?.step;
-    let outcome = |track: &Track| match track.dimensions.get("outcome").map(String::as_str) {
-        _ if track.dimensions.get("code").is_some_and(|code| code.starts_with('5')) => "failure",
-        Some("failure") => "failure",
-        Some("success" | "client-error") => "answered",
-        _ => "any",
-    };
-    let of = |wanted: &str| sum_of(requests.iter().filter(|track| outcome(track) == wanted), step);
+    let outcome = |track: &Track| Outcome::of(|name| track.dimensions.get(name).map(String::as_str));
+    let of = |wanted: &[Outcome]| sum_of(requests.iter().filter(|track| wanted.contains(&outcome(track))), step);
     let rows = requests[0].value.len();
     let nothing = || (vec![0.0; rows], Vec::new());
-    let (failed, failed_series) = of("failure").unwrap_or_else(nothing);
-    let (answered, answered_series) = of("answered").unwrap_or_else(nothing);
-    let (any, any_series) = of("any").unwrap_or_else(nothing);
+    // Whoever gave up waited in vain: users feel it as they feel a failure.
+    let (failed, failed_series) = of(&[Outcome::Failed, Outcome::GivenUp]).unwrap_or_else(nothing);
+    let (answered, answered_series) = of(&[Outcome::Answered]).unwrap_or_else(nothing);
+    let (any, any_series) = of(&[Outcome::Any]).unwrap_or_else(nothing);
     let zero = |value: f64| if value.is_nan() { 0.0 } else { value };
     let gone = |row: usize| requests.iter().all(|track| track.value.get(row).is_none_or(|value| value.is_nan()));
     // Some servers count all and the failed, some the answered and the failed.

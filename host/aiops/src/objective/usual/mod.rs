@@ -30,6 +30,10 @@ const OF_SLOTS: usize = 8;
 const FAILING_OVER_SLOTS: usize = 20;
 /// … and must be in so many of the last [`OF_SLOTS`].
 const FAILING_SLOTS: usize = 4;
+/// Where requests come seldom, failures are counted over so many slots (a quarter of an hour) …
+const SELDOM_OVER_SLOTS: usize = 60;
+/// … and must go on in the last so many (five minutes).
+const SELDOM_SLOTS: usize = 20;
 /// Requests that are later than usual are a symptom from this share on …
 const FELT_SHARE: f64 = 0.05;
 /// … and from this one on where they take a multiple of what they do: one in a hundred is what most promises allow.
@@ -62,6 +66,8 @@ struct Sender {
     recent: VecDeque<Slot>,
     /// Those before, as far as they count as usual.
     past: VecDeque<Sent>,
+    /// What was asked and what failed in the last quarter of an hour, newest last.
+    failures: VecDeque<Sent>,
 }
 
 /// What is said of one symptom.
@@ -157,6 +163,10 @@ impl Usual {
 impl Sender {
     fn take(&mut self, sent: Sent, learns: bool) {
         self.recent.push_back(Slot { sent, ..Slot::default() });
+        self.failures.push_back(sent);
+        if self.failures.len() > SELDOM_OVER_SLOTS {
+            self.failures.pop_front();
+        }
         if self.recent.len() > RECENT_SLOTS
             && let Some(old) = self.recent.pop_front()
             && learns
@@ -227,14 +237,36 @@ impl Sender {
         found.filter(|back| back + 1 < RESTART_SLOTS)
     }
 
-    /// Whether it fails more than usual, and how much.
-    fn fails(&self, bound: f64, least_bad: f64) -> Option<f64> {
+    /// Whether it fails more than usual, how much, and how many slots back that began.
+    fn fails(&self, bound: f64, least_bad: f64) -> Option<(f64, usize)> {
         let over = self.lately(FAILING_OVER_SLOTS);
-        let share = |sent: &Sent| if sent.requests > 0.0 { sent.failed / sent.requests } else { 0.0 };
-        let in_slots = self.newest_first().take(OF_SLOTS).filter(|sent| share(sent) >= bound).count();
-        let lasts = in_slots >= FAILING_SLOTS && share(&self.lately(OF_SLOTS)) >= bound;
+        let in_slots = self.newest_first().take(OF_SLOTS).filter(|sent| sent.failed_share() >= bound).count();
+        let now = self.lately(OF_SLOTS).failed_share();
+        let lasts = in_slots >= FAILING_SLOTS && now >= bound;
         (lasts && rules::is_certain(over.failed, over.requests, bound, least_bad))
-            .then(|| share(&self.lately(OF_SLOTS)))
+            .then_some((now, OF_SLOTS - 1))
+            .or_else(|| self.fails_seldom(bound, least_bad))
+    }
+
+    /// The same where so few requests come that most slots have no failure: the longer time says it, and it goes on.
+    fn fails_seldom(&self, bound: f64, least_bad: f64) -> Option<(f64, usize)> {
+        if self.counted_back(SELDOM_SLOTS).failed_share() < bound {
+            return None;
+        }
+        // It began with the failure since which it is surest: a stray one long before is none of it.
+        let failing = self.failures.iter().rev().enumerate().filter(|(_, sent)| sent.failed > 0.0);
+        let spans =
+            failing.filter(|(back, _)| back + 1 >= SELDOM_SLOTS).map(|(back, _)| (back, self.counted_back(back + 1)));
+        let surest = spans.max_by(|(_, a), (_, b)| a.least_failed_share().total_cmp(&b.least_failed_share()));
+        let (back, over) = surest?;
+        let is_seldom = over.failed < (back + 1) as f64;
+        (is_seldom && rules::is_certain(over.failed, over.requests, bound, least_bad))
+            .then_some((over.failed_share(), back))
+    }
+
+    /// What was asked and what failed in so many of the newest slots, up to a quarter of an hour.
+    fn counted_back(&self, slots: usize) -> Sent {
+        self.failures.iter().rev().take(slots).fold(Sent::default(), |sum, sent| sum.and(*sent))
     }
 }
 
@@ -374,33 +406,30 @@ impl Service {
         let past = self.all.all_past();
         let knows = self.all.past.len() >= rules::LEAST_PAST && past.requests > 0.0;
         let bound = rules::failing_bound(past);
-        let (mut felt, mut now, mut concerned) = (Vec::new(), 0.0_f64, 0.0);
+        let (mut felt, mut now, mut began, mut concerned) = (Vec::new(), 0.0_f64, 0, 0.0);
         for (id, sender) in &self.senders {
-            if let Some(share) = sender.fails(bound, least_bad) {
+            if let Some((share, back)) = sender.fails(bound, least_bad) {
                 felt.push(id.clone());
-                now = now.max(share);
+                (now, began) = (now.max(share), began.max(back));
                 concerned += sender.lately(OF_SLOTS).requests;
             }
         }
         let all = self.all.fails(bound, least_bad);
         if felt.is_empty()
-            && let Some(share) = all
+            && let Some((share, back)) = all
         {
-            (now, concerned) = (share, self.all.lately(OF_SLOTS).requests);
+            (now, began, concerned) = (share, back, self.all.lately(OF_SLOTS).requests);
         }
         let total = self.all.lately(OF_SLOTS).requests;
         let fails = knows && (all.is_some() || concerned >= FELT_SHARE * total) && now > 0.0;
         if felt.len() == self.senders.len() {
             felt.clear();
         }
-        let usual = if past.requests > 0.0 { past.failed / past.requests } else { 0.0 };
+        let usual = past.failed_share();
         let learned = Learned { usual, now, share: concerned / total.max(1.0), version: None, against: None };
-        let shares = self.senders.values().map(|sender| sender.lately(FAILING_SLOTS));
-        let calm = shares
-            .chain([self.all.lately(FAILING_SLOTS)])
-            .all(|sent| sent.failed < (bound * sent.requests).max(CALM_FAILURES));
-        let lasting = OF_SLOTS as i64 - 1;
-        self.failing.step(slot, fails.then_some((slot - lasting, felt, learned)), calm);
+        let mut lately = self.senders.values().chain([&self.all]).map(|sender| sender.lately(FAILING_SLOTS));
+        let calm = lately.all(|sent| sent.failed < (bound * sent.requests).max(CALM_FAILURES));
+        self.failing.step(slot, fails.then_some((slot - began as i64, felt, learned)), calm);
         self.failing.standing(None, None, knows)
     }
 }

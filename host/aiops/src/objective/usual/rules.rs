@@ -47,6 +47,16 @@ pub struct Sent {
 }
 
 impl Sent {
+    /// The share of requests that failed; 0 of none.
+    pub fn failed_share(&self) -> f64 {
+        if self.requests > 0.0 { self.failed / self.requests } else { 0.0 }
+    }
+
+    /// The share of requests that certainly failed.
+    pub fn least_failed_share(&self) -> f64 {
+        least_share(self.failed, self.requests)
+    }
+
     /// Both together.
     pub fn and(self, other: Sent) -> Sent {
         Sent {
@@ -119,8 +129,7 @@ fn quantile(values: &mut [f64], part: f64) -> f64 {
 
 /// The share of failures from which on a service fails more than usual, given what failed in its past.
 pub fn failing_bound(past: Sent) -> f64 {
-    let usual = if past.requests > 0.0 { past.failed / past.requests } else { 0.0 };
-    (usual * TIMES_FAILING).max(LEAST_FAILING)
+    (past.failed_share() * TIMES_FAILING).max(LEAST_FAILING)
 }
 
 /// Whether more than a share of requests is certainly bad, of at least so many.

@@ -182,6 +182,32 @@ fn failures_beyond_the_usual_are_told_and_a_blink_is_not() {
 }
 
 #[test]
+fn failures_of_few_requests_are_told_by_a_longer_time_and_a_handful_is_not() {
+    // Twenty requests of a replica in a slot: of one in seventy that fails most slots have none.
+    let mut fleet = Fleet::new(4, 1.4);
+    fleet.run(129, |_| WELL);
+    fleet.step(|replica| if replica == 2 { (1.0, 0.02, 0.06) } else { WELL });
+    fleet.run(20, |_| WELL);
+    let seldom = |slot: i64| move |replica| if replica == 2 && slot % 3 == 0 { (1.0, 0.02, 0.06) } else { WELL };
+    let mut began = None;
+    for slot in 0..60 {
+        let judged = fleet.step(seldom(slot));
+        if judged.failing.since.is_some() && began.is_none() {
+            began = Some((slot, judged.failing.clone()));
+        }
+    }
+    let (slot, standing) = began.expect("one in seventy fails");
+    assert!((24..=36).contains(&slot), "ten failures are wanted: {slot}");
+    assert_eq!((standing.of, standing.since), (vec![EntityId("replica:2".into())], Some(1_151)));
+    let quiet = (0..60).find(|_| fleet.step(|_| WELL).failing.since.is_none()).expect("it ends");
+    assert!(quiet <= 40, "{quiet}");
+    for slot in 0..60 {
+        let few = |replica| if replica == 2 && slot % 8 == 0 { (1.0, 0.02, 0.06) } else { WELL };
+        assert_eq!(fleet.step(few).failing.since, None, "eight in a quarter of an hour");
+    }
+}
+
+#[test]
 fn nothing_is_said_before_there_is_a_past_or_of_a_handful_of_requests() {
     let mut fleet = Fleet::new(2, 20.0);
     assert!(!fleet.run(40, |_| WELL).late.knows);
