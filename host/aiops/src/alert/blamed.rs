@@ -1,12 +1,13 @@
 //! What several services feel of one cause is one incident. What users feel is held until the verdict has said what is to blame, or
-//! for a minute; and what a verdict blames with confidence is an alert of its own, on the entity that is blamed. Services that
-//! feel the same cause all need that entity, and so the correlator puts their alerts together as it does with any fault.
+//! for a minute; and what a verdict blames is an alert of its own, on the entity that is blamed. Services that feel the same cause all
+//! need that entity, and so the correlator puts their alerts together as it does with any fault. Where the verdict is in doubt the
+//! alert is mere information.
 
 use super::{Holding, rules, tables::BlamedAlert};
 use std::collections::{BTreeMap, BTreeSet};
 use tandem_domain::{
     Severity, Timestamp,
-    alert::{Alert, AlertChange, AlertState},
+    alert::{Alert, AlertChange, AlertState, Fingerprint},
     entity::{Entity, EntityId},
     series::Labels,
     verdict::{BLAMES, Blame},
@@ -41,7 +42,7 @@ pub(super) fn is_settled(read: &ReadTx, labels: &Labels) -> Result<bool, ReadErr
     let Some(blame) = read.get::<Blame>(&service.to_owned())? else { return Ok(false) };
     let mut has_alert = false;
     for entity in blame.entity.iter().chain(&blame.within) {
-        has_alert |= read.get::<BlamedAlert>(&entity.0)?.is_some();
+        has_alert |= read.get::<BlamedAlert>(&entity.0)?.is_some_and(|alert| !alert.doubtful);
     }
     Ok(blame.settled || has_alert)
 }
@@ -62,11 +63,25 @@ fn in_common(blames: &[Blame]) -> BTreeSet<EntityId> {
     named.into_iter().filter(|(_, found)| agree(found)).map(|(whole, _)| whole.clone()).collect()
 }
 
+/// Who blames an entity, and why.
+#[derive(Debug, Default)]
+struct Blamed {
+    services: BTreeSet<String>,
+    sentence: String,
+    certain: bool,
+}
+
+impl Blamed {
+    fn is_doubtful(&self) -> bool {
+        !self.certain && self.services.len() < AGREEING
+    }
+}
+
 /// What has to change so that exactly those entities have an alert that are blamed.
 #[derive(Debug, Default)]
 pub(super) struct Moves {
-    /// Newly blamed, each with the services that feel it and why.
-    blamed: BTreeMap<EntityId, (BTreeSet<String>, String)>,
+    /// Newly blamed, or with more or less doubt than before.
+    blamed: BTreeMap<EntityId, Blamed>,
     /// Blamed no longer.
     cleared: Vec<BlamedAlert>,
 }
@@ -78,18 +93,21 @@ impl Moves {
             read.scan::<Blame>(.., MAX_BLAMES)?.into_iter().filter(|one| one.entity.is_some()).collect();
         let wholes = in_common(&blames);
         let mut moves = Self::default();
-        let mut certain = BTreeSet::new();
         for Blame { service, entity, within, sentence, settled, .. } in blames {
             let Some(entity) = entity else { continue };
             let whole = within.into_iter().chain([entity.clone()]).find(|whole| wholes.contains(whole));
-            let entity = whole.unwrap_or(entity);
-            certain.extend(settled.then(|| entity.clone()));
-            moves.blamed.entry(entity).or_insert_with(|| (BTreeSet::new(), sentence)).0.insert(service);
+            let blamed = moves.blamed.entry(whole.unwrap_or(entity)).or_default();
+            blamed.services.insert(service);
+            blamed.certain |= settled;
+            if blamed.sentence.is_empty() {
+                blamed.sentence = sentence;
+            }
         }
-        moves.blamed.retain(|entity, (services, _)| services.len() >= AGREEING || certain.contains(entity));
         for known in read.scan::<BlamedAlert>(.., MAX_BLAMES)? {
-            if moves.blamed.remove(&known.entity).is_none() {
-                moves.cleared.push(known);
+            match moves.blamed.get(&known.entity).map(Blamed::is_doubtful) {
+                None => moves.cleared.push(known),
+                Some(doubtful) if doubtful == known.doubtful => drop(moves.blamed.remove(&known.entity)),
+                Some(_) => {}
             }
         }
         Ok(moves)
@@ -102,39 +120,52 @@ impl Moves {
     /// Writes them; how many alerts changed.
     pub(super) fn write(self, tx: &mut WriteTx<'_>, now: Timestamp) -> Result<u64, WriteError> {
         let count = (self.blamed.len() + self.cleared.len()) as u64;
-        for BlamedAlert { entity, fingerprint } in self.cleared {
+        for BlamedAlert { entity, fingerprint, .. } in self.cleared {
             tx.remove::<BlamedAlert>(&entity.0)?;
             if let Some(alert) = tx.get::<Alert>(&fingerprint.0)?.filter(super::is_firing) {
                 let at = now.max(alert.started_at);
                 put(tx, Alert { state: AlertState::Resolved, ended_at: Some(at), changed_at: at, ..alert })?;
             }
         }
-        for (entity, (services, sentence)) in self.blamed {
+        for (entity, blamed) in self.blamed {
             let fingerprint = rules::fingerprint(CODE, &entity, &Labels::default());
             let known = tx.get::<Alert>(&fingerprint.0)?;
             let name = tx.get::<Entity>(&entity.0)?.map_or_else(|| entity.0.clone(), |entity| entity.name);
-            let services: Vec<String> = services.into_iter().collect();
-            put(
-                tx,
-                Alert {
-                    fingerprint: fingerprint.clone(),
-                    state: AlertState::Firing,
-                    code: CODE.into(),
-                    severity: Severity::Warning,
-                    title: format!("Users of {} wait because of it", services.join(", ")),
-                    advice: format!("Look at {name}: {sentence}"),
-                    entity: entity.clone(),
-                    labels: Labels::default(),
-                    started_at: now,
-                    ended_at: None,
-                    changed_at: now,
-                    times_fired: known.map_or(0, |known| known.times_fired) + 1,
-                    source: BLAMES.into(),
-                },
-            )?;
-            tx.put(&BlamedAlert { entity, fingerprint })?;
+            let doubtful = blamed.is_doubtful();
+            let alert = alert(&entity, &name, blamed, &fingerprint, now);
+            let lasts = known.as_ref().filter(|known| super::is_firing(known)).map(|known| known.started_at);
+            let times_fired = known.map_or(0, |known| known.times_fired) + u64::from(lasts.is_none());
+            put(tx, Alert { started_at: lasts.unwrap_or(now), times_fired, ..alert })?;
+            tx.put(&BlamedAlert { entity, fingerprint, doubtful })?;
         }
         Ok(count)
+    }
+}
+
+/// The alert on an entity that is blamed. In doubt it is information: it names who may be to blame to those who are told of what is
+/// felt, and opens and joins nothing by itself.
+fn alert(entity: &EntityId, name: &str, blamed: Blamed, fingerprint: &Fingerprint, now: Timestamp) -> Alert {
+    let doubtful = blamed.is_doubtful();
+    let services: Vec<String> = blamed.services.into_iter().collect();
+    let services = services.join(", ");
+    let (severity, title) = match doubtful {
+        true => (Severity::Info, format!("Users of {services} may wait because of it")),
+        false => (Severity::Warning, format!("Users of {services} wait because of it")),
+    };
+    Alert {
+        fingerprint: fingerprint.clone(),
+        state: AlertState::Firing,
+        code: CODE.into(),
+        severity,
+        title,
+        advice: format!("Look at {name}: {}", blamed.sentence),
+        entity: entity.clone(),
+        labels: Labels::default(),
+        started_at: now,
+        ended_at: None,
+        changed_at: now,
+        times_fired: 0,
+        source: BLAMES.into(),
     }
 }
 

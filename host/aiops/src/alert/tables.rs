@@ -68,6 +68,9 @@ pub struct BlamedAlert {
     pub entity: EntityId,
     /// The alert.
     pub fingerprint: Fingerprint,
+    /// Whether the verdict is in doubt: then it is mere information beside what is felt.
+    #[serde(default)]
+    pub doubtful: bool,
 }
 
 impl Record for BlamedAlert {
