@@ -47,7 +47,7 @@ pub(crate) fn rank(config: &Config, case: &Case) -> Ranking {
     let heats = heat::measure(case, onset);
     let known = certain::gather(case, onset, config);
     let mut blame = blame::assign(case, &heats, &known);
-    let wholes = whole::gather(case, &heats, &mut blame);
+    let wholes = whole::gather(case, &heats, &mut blame, |suspect, blame| is_echo(case, suspect, blame, &known));
     let total: f64 = blame.share.iter().sum();
     let mut order: Vec<u32> = (0..heats.len() as u32).filter(|s| blame.share[*s as usize] > 0.0).collect();
     order.sort_by(|a, b| blame.share[*b as usize].total_cmp(&blame.share[*a as usize]).then(a.cmp(b)));

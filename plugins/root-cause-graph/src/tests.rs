@@ -411,6 +411,10 @@ fn a_model_that_repeats_what_its_replicas_show_is_no_rival() {
 #[test]
 fn one_part_alone_and_parts_of_two_wholes_stay_to_blame_themselves() {
     assert_eq!(behind_switches(&["b/5"]).first().0, "interface:b/5");
+    let mut beside = behind_switches(&["b/5"]);
+    beside.signal("interface:b/4", "interface.receive.bytes", 1e5, 1.3, ONSET);
+    beside.signal("interface:b/6", "interface.receive.bytes", 1e5, 1.3, ONSET);
+    assert_eq!(beside.first().0, "interface:b/5", "the others are a little odd");
     let (cause, ..) = behind_switches(&["a/1", "a/2", "b/4", "b/5"]).first();
     assert!(cause.starts_with("interface:"), "{cause}");
 }

@@ -13,6 +13,9 @@ use tandem_sdk::{
 const MIN_PARTS: usize = 2;
 /// Share of its parts that must be hot.
 const MOST_PARTS: f64 = 0.5;
+/// They are as hot as the leading suspect, which is one of them, or have at least this share of its heat: what is a little hot among
+/// many is chance.
+const ALIKE: f64 = 0.5;
 /// Beside it, no more than this share of what is hot among its parts may be hot among others of their kind.
 const ELSEWHERE: f64 = 0.5;
 
@@ -43,16 +46,26 @@ pub(crate) struct Common {
     pub(crate) seen: usize,
 }
 
-/// Moves the blame of parts to the whole that they have in common; by whole, what it took it from.
-pub(crate) fn gather(case: &Case, heats: &[Heat], blame: &mut Blame) -> BTreeMap<u32, Common> {
+/// Moves the blame of parts to the whole that they have in common; by whole, what it took it from. An echo of others' trouble leads
+/// nowhere.
+pub(crate) fn gather(
+    case: &Case,
+    heats: &[Heat],
+    blame: &mut Blame,
+    is_echo: impl Fn(u32, &Blame) -> bool,
+) -> BTreeMap<u32, Common> {
     let mut gathered = BTreeMap::new();
+    let by_share = |a: &u32, b: &u32| blame.share[*a as usize].total_cmp(&blame.share[*b as usize]).then(b.cmp(a));
+    let suspects = (0..heats.len() as u32).filter(|suspect| !is_echo(*suspect, blame));
+    let Some(leader) = suspects.max_by(by_share) else { return gathered };
     for (whole, suspect) in (0..).zip(&case.suspects) {
         let silent = !heats[whole as usize].observed && blame.heat_of(whole as usize) < 1.0;
         if !silent || certain::serves(&suspect.kind) || case.asked.contains(&whole) {
             continue;
         }
-        let found =
-            parts(case, blame, whole).into_iter().find_map(|(kind, parts)| in_common(case, heats, blame, kind, &parts));
+        let found = parts(case, blame, whole)
+            .into_iter()
+            .find_map(|(kind, parts)| in_common(case, heats, blame, leader, kind, &parts));
         if let Some(common) = found {
             take(blame, whole, &common.hot);
             gathered.insert(whole, common);
@@ -61,24 +74,28 @@ pub(crate) fn gather(case: &Case, heats: &[Heat], blame: &mut Blame) -> BTreeMap
     gathered
 }
 
-/// What parts have in common, where that is more than chance.
-fn in_common(case: &Case, heats: &[Heat], blame: &Blame, kind: String, parts: &BTreeSet<u32>) -> Option<Common> {
+/// What parts have in common, where the leading suspect is one of them and that is more than chance.
+fn in_common(
+    case: &Case,
+    heats: &[Heat],
+    blame: &Blame,
+    leader: u32,
+    kind: String,
+    parts: &BTreeSet<u32>,
+) -> Option<Common> {
+    let alike = ALIKE * blame.heat_of(leader as usize);
     let is_seen = |suspect: &u32| heats[*suspect as usize].observed;
-    let is_hot = |suspect: &u32| blame.heat_of(*suspect as usize) >= 1.0;
+    let is_hot = |suspect: &u32| blame.heat_of(*suspect as usize) >= alike.max(1.0);
     let share = |suspect: &u32| blame.share[*suspect as usize];
     let seen = parts.iter().filter(|part| is_seen(part)).count();
     let mut hot: Vec<u32> = parts.iter().copied().filter(|part| is_seen(part) && is_hot(part)).collect();
     hot.sort_by(|a, b| share(b).total_cmp(&share(a)).then(a.cmp(b)));
-    let is_blamed = hot.first().is_some_and(|first| share(first) > 0.0);
     let inside = hot.len() as f64 / seen.max(1) as f64;
     let others = (0..).zip(&case.suspects).filter(|(other, one)| one.kind == kind && !parts.contains(other));
     let others: Vec<u32> = others.map(|(other, _)| other).filter(is_seen).collect();
     let outside = others.iter().filter(|other| is_hot(other)).count() as f64 / others.len().max(1) as f64;
-    (is_blamed && hot.len() >= MIN_PARTS && inside >= MOST_PARTS && outside <= ELSEWHERE * inside).then_some(Common {
-        kind,
-        hot,
-        seen,
-    })
+    (hot.contains(&leader) && hot.len() >= MIN_PARTS && inside >= MOST_PARTS && outside <= ELSEWHERE * inside)
+        .then_some(Common { kind, hot, seen })
 }
 
 /// The whole takes the blame of its parts, and is as hot as they are in their middle.
