@@ -44,12 +44,14 @@ impl DependencyGraph {
         graph
     }
 
-    /// Everything that `start` needs, nearest first, with the path of entities that leads there (both ends included).
+    /// Everything that `start` needs, with the path of entities that leads there (both ends included): first what is reached by
+    /// names, nearest first, then what containers on the way hold beside it.
     ///
     /// A part also needs what contains it (a GPU its host), but going up to a container does not lead down again to its
     /// other parts: a neighbour GPU's fault is not this one's. What feeds a container does feed its parts, so power supplies
     /// are needed on the way up too. Who runs on one part of a container by name does not need the container's other parts
-    /// of that kind: a replica on GPU 0 that also names its host does not need GPU 1. The bundled correlator walks by the
+    /// of that kind: a replica on GPU 0 that also names its host does not need GPU 1, however long the way to the name is (a pod
+    /// between them). So containers are opened when all names have been followed. The bundled correlator walks by the
     /// same rules in the same order; `graph/paths.txt` holds both to them.
     pub fn dependencies_of(&self, start: &EntityId) -> Vec<Vec<EntityId>> {
         self.nearest_dependencies_of(start, usize::MAX)
@@ -60,31 +62,49 @@ impl DependencyGraph {
         // By entity: whether it was reached as a part of something in its container.
         let mut reached = BTreeMap::from([(start.clone(), false)]);
         let mut queue = VecDeque::from([(vec![start.clone()], false)]);
-        let mut paths = Vec::new();
-        while let Some((path, came_up)) = queue.pop_front() {
-            let Some(here) = path.last() else { continue };
-            let named = self.kinds_named(here, &reached);
-            for (next, kind) in self.steps_from(here) {
-                let (as_part, up) = match kind {
-                    Step::Down(RelationKind::Contains) if came_up && next.kind() != KIND_FEEDING_ALL => continue,
-                    Step::Down(RelationKind::Contains) if named.contains(next.kind()) => continue,
-                    Step::Down(kind) => (kind == RelationKind::Contains, false),
-                    Step::Up => (false, true),
-                };
-                if reached.contains_key(next) {
+        let mut closed: Vec<(Vec<EntityId>, &EntityId)> = Vec::new();
+        let mut paths: Vec<Vec<EntityId>> = Vec::new();
+        loop {
+            while let Some((path, came_up)) = queue.pop_front() {
+                let Some(here) = path.last() else { continue };
+                for (next, kind) in self.steps_from(here) {
+                    match kind {
+                        Step::Down(RelationKind::Contains) if came_up && next.kind() != KIND_FEEDING_ALL => continue,
+                        Step::Down(RelationKind::Contains) => {
+                            closed.push((path.clone(), next));
+                            continue;
+                        }
+                        Step::Down(_) | Step::Up => {}
+                    }
+                    if reached.contains_key(next) {
+                        continue;
+                    }
+                    if paths.len() == most {
+                        return paths;
+                    }
+                    reached.insert(next.clone(), false);
+                    let longer = longer(&path, next);
+                    paths.push(longer.clone());
+                    queue.push_back((longer, matches!(kind, Step::Up)));
+                }
+            }
+            if closed.is_empty() {
+                return paths;
+            }
+            for (path, part) in std::mem::take(&mut closed) {
+                let is_named = path.last().is_some_and(|here| self.kinds_named(here, &reached).contains(part.kind()));
+                if is_named || reached.contains_key(part) {
                     continue;
                 }
                 if paths.len() == most {
                     return paths;
                 }
-                reached.insert(next.clone(), as_part);
-                let mut longer = path.clone();
-                longer.push(next.clone());
+                reached.insert(part.clone(), true);
+                let longer = longer(&path, part);
                 paths.push(longer.clone());
-                queue.push_back((longer, up));
+                queue.push_back((longer, false));
             }
         }
-        paths
     }
 
     /// The steps from an entity, in the order of its relations: to what it needs, and up to what contains it.
@@ -139,6 +159,10 @@ impl DependencyGraph {
         }
         edges.into_iter().collect()
     }
+}
+
+fn longer(path: &[EntityId], next: &EntityId) -> Vec<EntityId> {
+    path.iter().chain([next]).cloned().collect()
 }
 
 #[cfg(test)]

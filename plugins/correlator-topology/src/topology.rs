@@ -3,7 +3,8 @@
 //! The rules are those of the host (`host/domain/src/graph.rs`): a part needs what contains it, but going up to a container
 //! does not lead down again to its other parts; what feeds a container feeds its parts (a GPU needs its host's power
 //! supplies); and who runs on one part of a container by name does not need its other parts of that kind (a replica on GPU 0
-//! that also names its host does not need GPU 1). The tests of both read the same small topologies.
+//! that also names its host does not need GPU 1, also where a pod lies between), so that containers are opened when all names have been
+//! followed. The tests of both read the same small topologies.
 
 use std::{
     cell::RefCell,
@@ -94,6 +95,15 @@ impl Needs {
         path
     }
 
+    /// Notes that an entity is needed; whether that is new.
+    fn reach(&mut self, start: &str, here: &str, next: &str, link: Link) -> bool {
+        if next == start || self.steps.contains_key(next) || self.steps.len() == MAX_REACHED {
+            return false;
+        }
+        self.steps.insert(next.to_owned(), Step { from: here.to_owned(), link });
+        true
+    }
+
     /// Whether it needs another entity.
     pub fn contains(&self, other: &str) -> bool {
         self.steps.contains_key(other)
@@ -132,33 +142,43 @@ impl<'g> CachedGraph<'g> {
         edges
     }
 
-    /// Everything that `start` needs within some steps, nearest first.
+    /// Everything that `start` needs within some steps: what is reached by names first, then what containers on the way hold.
     pub fn needs_of(&self, start: &str, max_hops: u32) -> Needs {
         let mut needs = Needs { steps: BTreeMap::new(), related: !self.edges_of(start).is_empty() };
         let mut queue = VecDeque::from([(start.to_owned(), false, 0)]);
-        while let Some((here, came_up, hops)) = queue.pop_front() {
-            if hops == max_hops {
-                continue;
-            }
-            let edges = self.edges_of(&here);
-            let used = used_kinds(&here, &edges, &needs.steps);
-            for edge in edges.iter() {
-                let down = edge.dependent == here;
-                let (next, link, up) = match (down, edge.link) {
-                    (true, Link::Contains) if came_up && kind_of(&edge.dependency) != KIND_FEEDING_ALL => continue,
-                    (true, Link::Contains) if used.contains(kind_of(&edge.dependency)) => continue,
-                    (true, link) => (&edge.dependency, link, false),
-                    (false, Link::Contains) => (&edge.dependent, Link::PartOf, true),
-                    (false, _) => continue,
-                };
-                if next == start || needs.steps.contains_key(next) || needs.steps.len() == MAX_REACHED {
+        let mut closed: Vec<(Edge, u32)> = Vec::new();
+        loop {
+            while let Some((here, came_up, hops)) = queue.pop_front() {
+                if hops == max_hops {
                     continue;
                 }
-                needs.steps.insert(next.clone(), Step { from: here.clone(), link });
-                queue.push_back((next.clone(), up, hops + 1));
+                for edge in self.edges_of(&here).iter() {
+                    let (next, link, up) = match (edge.dependent == here, edge.link) {
+                        (true, Link::Contains) if came_up && kind_of(&edge.dependency) != KIND_FEEDING_ALL => continue,
+                        (true, Link::Contains) => {
+                            closed.push((edge.clone(), hops));
+                            continue;
+                        }
+                        (true, link) => (&edge.dependency, link, false),
+                        (false, Link::Contains) => (&edge.dependent, Link::PartOf, true),
+                        (false, _) => continue,
+                    };
+                    if needs.reach(start, &here, next, link) {
+                        queue.push_back((next.clone(), up, hops + 1));
+                    }
+                }
+            }
+            if closed.is_empty() {
+                return needs;
+            }
+            for (Edge { dependent, dependency, link }, hops) in std::mem::take(&mut closed) {
+                let used =
+                    used_kinds(&dependent, &self.edges_of(&dependent), &needs.steps).contains(kind_of(&dependency));
+                if !used && needs.reach(start, &dependent, &dependency, link) {
+                    queue.push_back((dependency, false, hops + 1));
+                }
             }
         }
-        needs
     }
 
     /// The entities of a kind that need `end` within some steps, by id.
@@ -203,12 +223,12 @@ impl<'g> CachedGraph<'g> {
 }
 
 /// Kinds of the parts of a container that were reached by their own names and not through the container.
-fn used_kinds<'e>(container: &str, edges: &'e [Edge], steps: &BTreeMap<String, Step>) -> BTreeSet<&'e str> {
+fn used_kinds(container: &str, edges: &[Edge], steps: &BTreeMap<String, Step>) -> BTreeSet<String> {
     edges
         .iter()
         .filter(|edge| edge.link == Link::Contains && edge.dependent == container)
         .filter(|edge| steps.get(&edge.dependency).is_some_and(|step| step.link != Link::Contains))
-        .map(|edge| kind_of(&edge.dependency))
+        .map(|edge| kind_of(&edge.dependency).to_owned())
         .collect()
 }
 
