@@ -4,6 +4,7 @@ use crate::{
     blame::{self, Blame},
     certain::{self, Known},
     config::Config,
+    cover, demand,
     family::Family,
     heat::{self, Heat},
     onset, telling,
@@ -32,6 +33,16 @@ const DATA_KINDS: [&str; 5] = ["feature", "dataset", "data-source", "pipeline", 
 /// Names under which a model's own outputs drift.
 const OUTPUTS: [&str; 5] = ["prediction", "predictions", "score", "output", "label"];
 
+/// What speaks for a suspect.
+pub(crate) struct About<'a> {
+    pub(crate) heat: &'a Heat,
+    pub(crate) known: &'a Known,
+    /// Its parts, where it took the blame from them.
+    pub(crate) parts: Option<&'a Common>,
+    /// Whether more is asked of it than it can serve.
+    pub(crate) is_overloaded: bool,
+}
+
 /// Ranks the suspects of a case.
 pub(crate) fn rank(config: &Config, case: &Case) -> Ranking {
     let Some(onset) = case.onset.or_else(|| onset::find(case)).or_else(|| known_onset(case)) else {
@@ -48,6 +59,8 @@ pub(crate) fn rank(config: &Config, case: &Case) -> Ranking {
     let known = certain::gather(case, onset, config);
     let mut blame = blame::assign(case, &heats, &known);
     let wholes = whole::gather(case, &heats, &mut blame, |suspect, blame| is_echo(case, suspect, blame, &known));
+    cover::weigh(case, &mut blame);
+    let overloaded = demand::gather(case, &heats, &mut blame);
     let total: f64 = blame.share.iter().sum();
     let mut order: Vec<u32> = (0..heats.len() as u32).filter(|s| blame.share[*s as usize] > 0.0).collect();
     order.sort_by(|a, b| blame.share[*b as usize].total_cmp(&blame.share[*a as usize]).then(a.cmp(b)));
@@ -55,7 +68,8 @@ pub(crate) fn rank(config: &Config, case: &Case) -> Ranking {
     let share = |suspect: Option<u32>| suspect.map_or(0.0, |suspect| blame.share[suspect as usize]);
     let (first, second) = (share(order.first().copied()), share(rival));
     let margin = if order.is_empty() { 0.0 } else { first / (first + second) };
-    let only_suffers = order.first().is_some_and(|first| only_suffers(case, *first, &blame, &known));
+    let only_suffers =
+        order.first().is_some_and(|first| overloaded != Some(*first) && only_suffers(case, *first, &blame, &known));
     let certainty = if only_suffers { ONLY_SUFFERS } else { 1.0 };
     let confidence = order.first().map_or(0.0, |first| certainty * confidence(*first, margin, &blame, &heats));
     let confident = confidence >= config.confidence_floor && !only_suffers && !order.is_empty();
@@ -67,7 +81,12 @@ pub(crate) fn rank(config: &Config, case: &Case) -> Ranking {
     let told = order.iter().take(config.max_causes as usize);
     let causes = told.map(|suspect| {
         let at = *suspect as usize;
-        let of = (&heats[at], &known[at], wholes.get(suspect));
+        let of = About {
+            heat: &heats[at],
+            known: &known[at],
+            parts: wholes.get(suspect),
+            is_overloaded: overloaded == Some(*suspect),
+        };
         cause(case, *suspect, onset, of, &blame, &heats, (blame.share[at] / total).clamp(0.0, 1.0))
     });
     Ranking { onset: Some(onset), confident, confidence, causes: causes.collect(), doubt }
@@ -115,23 +134,24 @@ fn cause(
     case: &Case,
     suspect: u32,
     onset: Timestamp,
-    (heat, known, parts): (&Heat, &Known, Option<&Common>),
+    about: About<'_>,
     blame: &Blame,
     heats: &[Heat],
     score: f64,
 ) -> Cause {
     let path = blame.path(suspect, &case.asked, heats);
     let suffering = blame.suffering(suspect, heats).len();
+    let About { heat, known, parts, is_overloaded } = about;
     let of_parts = parts.iter().flat_map(|parts| &parts.hot).flat_map(|part| heats[*part as usize].signs.first());
     let told = heat.signs.iter().chain(of_parts).filter(|sign| sign.score >= MIN_TOLD).take(MAX_SIGNALS);
     Cause {
         suspect,
         score,
-        kind: kind(case, suspect, known),
+        kind: if is_overloaded { Some(CauseKind::Infrastructure) } else { kind(case, suspect, known) },
         signals: told
             .map(|sign| Evidence { signal: sign.signal, score: sign.distance, direction: sign.direction })
             .collect(),
-        sentence: telling::cause(case, suspect, onset, (heat, known, parts), suffering),
+        sentence: telling::cause(case, suspect, onset, &about, suffering),
         changes: known.changes.clone(),
         faults: known.faults.clone(),
         drifted: known.drifted.clone(),

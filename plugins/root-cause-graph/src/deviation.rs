@@ -97,6 +97,8 @@ pub(crate) struct Deviation {
     pub(crate) down: f64,
     /// Distance in the middle of the time after the onset, with its sign.
     pub(crate) standing: f64,
+    /// Its level in the middle of the time after, in times of what it was; 1 where it was nothing or less.
+    pub(crate) times: f64,
     /// Distances moment by moment.
     pub(crate) profile: Vec<f64>,
 }
@@ -119,7 +121,9 @@ impl Deviation {
         if course.down == 0.0 {
             down *= longer(there.iter().filter(|distance| **distance < 0.0).count());
         }
-        Some(Self { up, down, standing: quantile(&there, 0.5), profile })
+        let level = quantile(&sorted(after.iter().copied()), 0.5);
+        let times = if course.middle > 0.0 { level / course.middle } else { 1.0 };
+        Some(Self { up, down, standing: quantile(&there, 0.5), times, profile })
     }
 }
 

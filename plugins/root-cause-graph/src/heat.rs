@@ -1,7 +1,9 @@
 //! How hot each suspect is: its signals after the onset, family by family, against its own past and its peers.
 
 use crate::{
+    blame::HOT,
     deviation::{Deviation, sorted},
+    driven::{self, Driven},
     family::{self, Family},
 };
 use std::collections::BTreeMap;
@@ -12,6 +14,10 @@ use tandem_sdk::{
 
 /// Peers from which on a group says what is common to all.
 const MIN_PEERS: usize = 3;
+/// A driven signal is never hot by itself, however far out it is: it stays below what is hot by this much.
+const DRIVEN_SHARE: f64 = 0.9;
+/// A level that has fallen to this share of what it was has come to an end.
+const ENDED_SHARE: f64 = 0.1;
 /// What is left of a deviation that all peers share: it is load, or the fault of something behind all of them.
 const SHARED_LEFT: f64 = 0.25;
 
@@ -31,10 +37,17 @@ pub(crate) struct Sign {
     pub(crate) distance: f64,
     /// How far in the middle of the time after the onset, in the same direction; 0 or more.
     pub(crate) standing: f64,
+    /// Its level after the onset, in times of what it was.
+    pub(crate) times: f64,
     profile: Vec<f64>,
 }
 
 impl Sign {
+    /// Whether it rose.
+    pub(crate) fn rises(&self) -> bool {
+        self.direction == Direction::Up
+    }
+
     /// Whether two signs rose at the same moments: 1 where they did, 0 where they had nothing in common, 1 where the moments
     /// cannot be laid over each other.
     pub(crate) fn likeness(&self, other: &Sign) -> f64 {
@@ -78,11 +91,17 @@ impl Heat {
     }
 }
 
-fn sign_of(column: &Column<'_>, frame: u32, onset: Timestamp) -> Option<Sign> {
+fn sign_of(column: &Column<'_>, frame: u32, onset: Timestamp, suspect: &str) -> Option<Sign> {
     let cut = column.at.partition_point(|at| *at < onset);
     let deviation = Deviation::of(&column.value[..cut], &column.value[cut..])?;
     let reading = family::read(&column.signal.name, column.signal.class);
-    let (up, down) = (deviation.up * reading.up, deviation.down * reading.down);
+    let capped = |score: f64| score.min(DRIVEN_SHARE * HOT[reading.family.index()]);
+    let (up, down) = match driven::read(&column.signal.name, suspect) {
+        Driven::No => (deviation.up, deviation.down),
+        Driven::Effort if deviation.times <= ENDED_SHARE => (capped(deviation.up), deviation.down),
+        Driven::Effort | Driven::Work => (capped(deviation.up), capped(deviation.down)),
+    };
+    let (up, down) = (up * reading.up, down * reading.down);
     let (direction, score, distance, standing) = if up >= down {
         (Direction::Up, up, deviation.up, deviation.standing.max(0.0))
     } else {
@@ -97,6 +116,7 @@ fn sign_of(column: &Column<'_>, frame: u32, onset: Timestamp) -> Option<Sign> {
         score,
         distance,
         standing,
+        times: deviation.times,
         profile: deviation.profile,
     })
 }
@@ -106,7 +126,7 @@ pub(crate) fn measure(case: &Case, onset: Timestamp) -> Vec<Heat> {
     let frames = case.frames.iter().enumerate().flat_map(|(f, frame)| frame.signals.iter().map(move |_| f as u32));
     let mut heats = vec![Heat::default(); case.suspects.len()];
     for (column, frame) in columns(case).zip(frames) {
-        if let Some(sign) = sign_of(&column, frame, onset) {
+        if let Some(sign) = sign_of(&column, frame, onset, &case.suspects[column.signal.suspect as usize].id) {
             let heat = &mut heats[column.signal.suspect as usize];
             heat.observed = true;
             heat.signs.push(sign);

@@ -1,11 +1,6 @@
 //! What people read: why a suspect is to blame, or why nobody can be told.
 
-use crate::{
-    blame::Blame,
-    certain::Known,
-    heat::{Heat, Sign},
-    whole::Common,
-};
+use crate::{answer::About, blame::Blame, heat::Sign, whole::Common};
 use tandem_sdk::root_cause::{Case, Direction, columns};
 
 /// A number of spreads for people: beyond a hundred it is only "far".
@@ -32,15 +27,13 @@ fn before(millis: i64) -> String {
 }
 
 /// Why this suspect is to blame, in a sentence or two.
-pub(crate) fn cause(
-    case: &Case,
-    suspect: u32,
-    onset: i64,
-    (heat, known, parts): (&Heat, &Known, Option<&Common>),
-    suffering: usize,
-) -> String {
+pub(crate) fn cause(case: &Case, suspect: u32, onset: i64, about: &About<'_>, suffering: usize) -> String {
     let id = |suspect: u32| case.suspects[suspect as usize].id.as_str();
+    let About { heat, known, parts, is_overloaded } = about;
     let mut reasons: Vec<String> = Vec::new();
+    if *is_overloaded {
+        reasons.push("more is asked of it than those who serve it can answer in time".into());
+    }
     if let Some(fault) = known.faults.first().map(|fault| &case.faults[*fault as usize]) {
         let title = if fault.title.is_empty() { &fault.code } else { &fault.title };
         reasons.push(format!("it has a fault ({title})"));

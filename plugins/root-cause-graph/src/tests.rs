@@ -262,6 +262,64 @@ fn a_fall_counts_as_much_as_a_rise() {
 }
 
 #[test]
+fn what_is_driven_from_above_explains_nothing() {
+    let mut story = fleet();
+    story.chain(&["host:1", "interface:1"]).chain(&["host:1", "sensor:fan"]).chain(&["power-supply:1", "ups:1"]);
+    let (cause, _, _, confident) = story
+        .signal("service:chat", "model.latency", 0.2, 2.0, ONSET)
+        .signal("replica:1", "model.latency", 0.2, 3.0, ONSET)
+        .signal("host:1", "host.pressure.cpu.waiting", 0.01, 30.0, ONSET)
+        .signal("interface:1", "interface.receive.bytes", 1e8, 0.4, ONSET)
+        .signal("sensor:fan", "sensor.fan.speed", 4_000.0, 4.0, ONSET)
+        .signal("ups:1", "ups.power", 900.0, 2.0, ONSET)
+        .first();
+    assert_eq!((cause.as_str(), confident), ("host:1", true));
+}
+
+#[test]
+fn trouble_of_all_replicas_is_not_explained_by_what_lies_below_one() {
+    let both = |story: &mut Story| {
+        story.chain(&["replica:1", "model-version:chat@2"]).chain(&["replica:2", "model-version:chat@2"]);
+        story.chain(&["service:chat", "model-version:chat@2"]);
+        for id in ["service:chat", "replica:1", "replica:2"] {
+            story.signal(id, "model.errors", 0.01, 15.0, ONSET);
+        }
+        story.signal("gpu:1", "gpu.memory.used", 3e10, 1.4, ONSET);
+    };
+    let mut alike = fleet();
+    both(&mut alike);
+    let (cause, kind, ..) = alike.change("model-version:chat@2", "deployment", ONSET as i64 - 1).first();
+    assert_eq!((cause.as_str(), kind), ("model-version:chat@2", Some(CauseKind::Model)));
+    let mut unknown = fleet();
+    both(&mut unknown);
+    let (_, ranking) = unknown.told();
+    assert!(!ranking.confident, "what lies below one of two: {ranking:?}");
+}
+
+#[test]
+fn a_rush_on_all_who_serve_is_named_as_such_and_one_who_is_slow_under_it_is_not() {
+    let rush = |slow: &[&str], requests: f64| {
+        let mut story = Story::default();
+        story.asked("service:chat").signal("service:chat", "model.requests", 50.0, requests, ONSET);
+        story.signal("service:chat", "model.latency", 0.2, 2.5, ONSET);
+        for n in ["1", "2", "3", "4"] {
+            let (replica, gpu) = (format!("replica:{n}"), format!("gpu:{n}"));
+            let factor = if slow.contains(&n) { 3.0 } else { 1.0 };
+            story.chain(&["service:chat", &replica, &gpu]);
+            story.signal(&replica, "model.latency", 0.2, factor, ONSET);
+            story.signal(&gpu, "gpu.utilization", 0.4, if slow.contains(&n) { 2.2 } else { 1.0 }, ONSET);
+        }
+        story.first()
+    };
+    let all = ["1", "2", "3", "4"];
+    let (cause, kind, _, _) = rush(&all, 2.5);
+    assert_eq!((cause.as_str(), kind), ("service:chat", Some(CauseKind::Infrastructure)));
+    assert_eq!(rush(&["3"], 2.5).0, "gpu:3", "the others serve as many and are well");
+    let (cause, kind, ..) = rush(&all, 1.0);
+    assert_ne!((cause.as_str(), kind), ("service:chat", Some(CauseKind::Infrastructure)), "nobody asked for more");
+}
+
+#[test]
 fn who_is_odd_inside_and_outside_comes_before_who_is_odd_outside_alone() {
     let mut story = Story::default();
     for (id, cpu, latency) in [("a", 1.0, 6.0), ("b", 4.0, 5.0), ("c", 1.0, 5.5)] {

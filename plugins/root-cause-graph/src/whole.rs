@@ -9,6 +9,8 @@ use tandem_sdk::{
     types::RelationKind,
 };
 
+/// Not a whole of machines: that all who serve it are odd says nothing of a version that is not new.
+const VERSION: &str = "model-version";
 /// So many hot parts are no chance.
 const MIN_PARTS: usize = 2;
 /// Share of its parts that must be hot.
@@ -60,7 +62,8 @@ pub(crate) fn gather(
     let Some(leader) = suspects.max_by(by_share) else { return gathered };
     for (whole, suspect) in (0..).zip(&case.suspects) {
         let silent = !heats[whole as usize].observed && blame.heat_of(whole as usize) < 1.0;
-        if !silent || certain::serves(&suspect.kind) || case.asked.contains(&whole) {
+        let is_software = certain::serves(&suspect.kind) || suspect.kind == VERSION;
+        if !silent || is_software || case.asked.contains(&whole) {
             continue;
         }
         let found = parts(case, blame, whole)

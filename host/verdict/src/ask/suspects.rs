@@ -65,7 +65,8 @@ impl Suspects {
         self.all.push(Suspect { id: id.clone(), kind, attributes });
     }
 
-    /// Adds a version of the service's model, on which the service depends; answers its index.
+    /// Adds a version of the service's model, on which the service depends, and so do the replicas and models that serve it: trouble
+    /// of all of them may be the version's. Answers its index.
     pub(super) fn add_version(&mut self, model: &str, version: &str) -> u32 {
         let id = version_id(model, version);
         if let Some(known) = self.index.get(&id) {
@@ -74,8 +75,17 @@ impl Suspects {
         let number = self.all.len() as u32;
         self.index.insert(id.clone(), number);
         self.all.push(Suspect { id, kind: "model-version".into(), attributes: Labels::default() });
+        let serves = |one: &Suspect| match one.kind.as_str() {
+            "replica" => true,
+            // Which of several versions a replica serves, its model says.
+            "model" => one.attributes.get("version").is_none_or(|serves| serves.is_empty() || serves == version),
+            _ => false,
+        };
+        let serving = (0..).zip(&self.all).filter(|(_, one)| serves(one)).map(|(dependent, _)| dependent);
+        let dependents: Vec<u32> = std::iter::once(0).chain(serving).collect();
         let kind = RelationKind::DependsOn;
-        self.dependencies.push(SuspectDependency { dependent: 0, dependency: number, kind });
+        let edge = |dependent| SuspectDependency { dependent, dependency: number, kind };
+        self.dependencies.extend(dependents.into_iter().map(edge));
         number
     }
 

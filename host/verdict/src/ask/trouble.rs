@@ -11,8 +11,10 @@ use tandem_domain::{
 
 use crate::rules::Drifting;
 
-/// An objective is found to burn so long after its trouble began, in milliseconds: it needs a few quarters of a minute to be sure.
+/// A promised objective is found to burn so long after its trouble began, in milliseconds: it needs a few quarters of a minute to be sure.
 const FOUND_LATE_MILLIS: i64 = 90_000;
+/// One that is held against its own past is dated back to the slot in which it began; that may have begun so much earlier.
+const SLOT_MILLIS: i64 = 15_000;
 /// Answers change while trouble is young: it is asked again so often, in milliseconds …
 const YOUNG_EVERY_MILLIS: i64 = 30_000;
 /// … for so long after the onset …
@@ -62,26 +64,30 @@ impl Trouble {
         drifting: Option<&Drifting>,
         now: Timestamp,
     ) -> Option<Self> {
-        let mut triggers = Vec::new();
+        let (mut triggers, mut began) = (Vec::new(), Vec::new());
         for standing in burning {
             let kind = match standing.objective.indicator {
                 Indicator::Quality => TriggerKind::Quality,
                 Indicator::Availability | Indicator::Latency { .. } => TriggerKind::Symptom,
             };
             triggers.push(Trigger { kind, which: standing.objective.indicator.name().into(), since: standing.since });
+            let late = if standing.learned.is_some() { SLOT_MILLIS } else { FOUND_LATE_MILLIS };
+            began.push((kind, standing.since.plus_millis(-late)));
         }
         for (incident, alerts) in incidents.iter().filter(|(incident, _)| incident.severity >= Severity::Warning) {
             let since = alerts.iter().map(|alert| alert.started_at).min().unwrap_or(incident.opened_at);
             triggers.push(Trigger { kind: TriggerKind::Incident, which: incident.id.to_string(), since });
+            began.push((TriggerKind::Incident, since));
         }
         let drifted =
             drifting.filter(|one| one.report.state == DriftState::Drifted && now <= one.standing.holds_until());
         if let Some(drifting) = drifted {
             let which = format!("{}@{}", drifting.report.model, drifting.report.version);
             triggers.push(Trigger { kind: TriggerKind::Drift, which, since: drifting.standing.since });
+            began.push((TriggerKind::Drift, drifting.standing.since));
         }
         triggers.sort_by(|a, b| (a.kind, &a.which).cmp(&(b.kind, &b.which)));
-        let onset = onset(&triggers)?;
+        let onset = onset(&began)?;
         Some(Self { triggers, onset })
     }
 
@@ -98,12 +104,10 @@ impl Trouble {
 
 /// Users' trouble dates it best; else the newest thing that broke; else when the data were seen to have moved. What began long before
 /// the others is not what is new.
-fn onset(triggers: &[Trigger]) -> Option<Timestamp> {
-    let of = |kind: TriggerKind| triggers.iter().filter(move |one| one.kind == kind).map(|one| one.since);
-    let symptom = of(TriggerKind::Symptom).min().map(|since| since.plus_millis(-FOUND_LATE_MILLIS));
-    let quality = || of(TriggerKind::Quality).min().map(|since| since.plus_millis(-FOUND_LATE_MILLIS));
-    let data = || quality().into_iter().chain(of(TriggerKind::Drift)).min();
-    symptom.or_else(|| of(TriggerKind::Incident).max()).or_else(data)
+fn onset(began: &[(TriggerKind, Timestamp)]) -> Option<Timestamp> {
+    let of = |kind: TriggerKind| began.iter().filter(move |(of, _)| *of == kind).map(|(_, at)| *at);
+    let data = || of(TriggerKind::Quality).chain(of(TriggerKind::Drift)).min();
+    of(TriggerKind::Symptom).min().or_else(|| of(TriggerKind::Incident).max()).or_else(data)
 }
 
 /// When a trouble was asked about.
@@ -135,6 +139,7 @@ pub(crate) fn ask_at(trouble: &Trouble, before: Option<&Asked>) -> Option<Timest
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tandem_domain::objective::{Keeping, Learned, Objective};
 
     fn trigger(kind: TriggerKind, since: i64) -> Trigger {
         Trigger { kind, which: String::new(), since: Timestamp(since * 60_000) }
@@ -142,12 +147,34 @@ mod tests {
 
     #[test]
     fn what_users_feel_dates_the_trouble_and_old_news_does_not() {
-        let minutes = |triggers: &[Trigger]| onset(triggers).map(|onset| onset.0 as f64 / 60_000.0);
-        let (incident, drift) = (trigger(TriggerKind::Incident, 10), trigger(TriggerKind::Drift, 5));
+        let minutes = |began: &[(TriggerKind, i64)]| {
+            let began: Vec<_> = began.iter().map(|(kind, minute)| (*kind, Timestamp(minute * 60_000))).collect();
+            onset(&began).map(|onset| onset.0 / 60_000)
+        };
+        let (incident, drift) = ((TriggerKind::Incident, 10), (TriggerKind::Drift, 5));
         assert_eq!(minutes(&[]), None);
-        assert_eq!(minutes(&[drift.clone(), incident.clone()]), Some(10.0));
-        assert_eq!(minutes(&[drift.clone(), incident, trigger(TriggerKind::Symptom, 30)]), Some(28.5));
-        assert_eq!(minutes(&[drift, trigger(TriggerKind::Quality, 30)]), Some(5.0));
+        assert_eq!(minutes(&[drift, incident]), Some(10));
+        assert_eq!(minutes(&[drift, incident, (TriggerKind::Symptom, 30)]), Some(30));
+        assert_eq!(minutes(&[drift, (TriggerKind::Quality, 30)]), Some(5));
+    }
+
+    #[test]
+    fn what_is_dated_back_already_is_not_dated_back_again() {
+        let standing = |learned| ObjectiveStanding {
+            service: "chat".into(),
+            objective: Objective { indicator: Indicator::Availability, target: 0.99 },
+            at: Timestamp(600_000),
+            keeping: Keeping::Burning,
+            severity: None,
+            since: Timestamp(300_000),
+            counted: Vec::new(),
+            sentence: String::new(),
+            of: Vec::new(),
+            learned,
+        };
+        let onset = |learned| Trouble::of(&[standing(learned)], &[], None, Timestamp(600_000)).expect("trouble").onset;
+        assert_eq!(onset(None), Timestamp(300_000 - FOUND_LATE_MILLIS));
+        assert_eq!(onset(Some(Learned::default())), Timestamp(300_000 - SLOT_MILLIS));
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(crate) struct Said {
     /// First the one that is named, then the further causes of its first incident.
     pub entities: Vec<String>,
     pub sentence: String,
+    /// Who else may be to blame, with shares of the blame, and why it does not stand by the first: for people.
+    pub candidates: String,
 }
 
 /// A server over HTTP.
@@ -137,7 +139,19 @@ impl Client {
         entities.retain(|entity| seen.insert(entity.clone()));
         entities.truncate(CANDIDATES);
         let doubts = cause["confident"] == false || cause["confidence"].as_f64().is_some_and(|share| share < 0.5);
-        Said { kind: text(&cause["kind"]), confident: !doubts, entities, sentence: text(&cause["sentence"]) }
+        let share = |candidate: &Value| {
+            format!("{} {:.2}", candidate["name"].as_str().unwrap_or("?"), candidate["score"].as_f64().unwrap_or(0.0))
+        };
+        let listed: Vec<String> = cause["candidates"].as_array().into_iter().flatten().map(share).collect();
+        let (confidence, doubt) = (cause["confidence"].as_f64().unwrap_or(0.0), text(&cause["doubt"]));
+        let candidates = format!("{}; confidence {confidence:.2} {doubt}", listed.join(", "));
+        Said {
+            kind: text(&cause["kind"]),
+            confident: !doubts,
+            entities,
+            sentence: text(&cause["sentence"]),
+            candidates,
+        }
     }
 
     /// Whether an entity is one of some that are known by `kind:scheme:value`.

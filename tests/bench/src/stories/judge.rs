@@ -92,6 +92,9 @@ impl Judge {
                     said.kind,
                     said.sentence
                 );
+                if said.kind != "none" {
+                    println!("               {}", said.candidates);
+                }
             }
             self.before.insert(service.clone(), now);
         }
