@@ -27,7 +27,7 @@ pub(crate) struct Snapshot {
     pub ground: Arc<Ground>,
     /// Active ones.
     pub incidents: Vec<Incident>,
-    /// The firing alerts of the incidents, by fingerprint.
+    /// The alerts that speak for the incidents, by fingerprint.
     pub alerts: BTreeMap<String, Alert>,
     drifting: BTreeMap<String, Drifting>,
     burning: BTreeMap<String, Vec<ObjectiveStanding>>,
@@ -40,7 +40,7 @@ impl Snapshot {
     pub(crate) fn load(read: &ReadTx, known: Option<&Arc<Ground>>) -> Result<Self, ReadError> {
         let ground = Ground::current(read, known)?;
         let incidents = active_incidents(read, &ground)?;
-        let alerts = firing_alerts(read, &incidents, &ground)?;
+        let alerts = speaking_alerts(read, &incidents, &ground)?;
         let mut burning: BTreeMap<String, Vec<ObjectiveStanding>> = BTreeMap::new();
         for standing in read.scan::<ObjectiveStanding>(.., MAX_TRAFFIC)? {
             if standing.keeping == Keeping::Burning {
@@ -128,16 +128,27 @@ fn active_incidents(read: &ReadTx, ground: &Ground) -> Result<Vec<Incident>, Rea
     Ok(incidents)
 }
 
-/// The firing alerts of the incidents, by fingerprint.
-fn firing_alerts(read: &ReadTx, incidents: &[Incident], ground: &Ground) -> Result<BTreeMap<String, Alert>, ReadError> {
-    let mut alerts = BTreeMap::new();
-    for fingerprint in incidents.iter().flat_map(|incident| &incident.alerts) {
-        if let Some(alert) = read.get::<Alert>(&fingerprint.0)?.filter(|alert| alert.state == AlertState::Firing) {
-            let entity = ground.canonical(&alert.entity);
-            alerts.insert(fingerprint.0.clone(), Alert { entity, ..alert });
+/// The alerts that speak for the incidents, by fingerprint: the firing ones of each, or where none fires those that did, as one that
+/// comes and goes is open meanwhile.
+fn speaking_alerts(
+    read: &ReadTx,
+    incidents: &[Incident],
+    ground: &Ground,
+) -> Result<BTreeMap<String, Alert>, ReadError> {
+    let mut speaking = BTreeMap::new();
+    for incident in incidents {
+        let mut alerts = Vec::new();
+        for fingerprint in &incident.alerts {
+            alerts.extend(read.get::<Alert>(&fingerprint.0)?);
         }
+        let any_fires = alerts.iter().any(|alert| alert.state == AlertState::Firing);
+        alerts.retain(|alert| !any_fires || alert.state == AlertState::Firing);
+        speaking.extend(alerts.into_iter().map(|alert| {
+            let entity = ground.canonical(&alert.entity);
+            (alert.fingerprint.0.clone(), Alert { entity, ..alert })
+        }));
     }
-    Ok(alerts)
+    Ok(speaking)
 }
 
 /// Where each service stands: by the latest report of any of its versions.

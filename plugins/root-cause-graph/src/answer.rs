@@ -61,10 +61,11 @@ pub(crate) fn rank(config: &Config, case: &Case) -> Ranking {
     let wholes = whole::gather(case, &heats, &mut blame, |suspect, blame| is_echo(case, suspect, blame, &known));
     cover::weigh(case, &mut blame);
     let overloaded = demand::gather(case, &heats, &mut blame);
+    hush(case, &mut blame, &known);
     let total: f64 = blame.share.iter().sum();
     let mut order: Vec<u32> = (0..heats.len() as u32).filter(|s| blame.share[*s as usize] > 0.0).collect();
     order.sort_by(|a, b| blame.share[*b as usize].total_cmp(&blame.share[*a as usize]).then(a.cmp(b)));
-    let rival = order.iter().skip(1).copied().find(|suspect| !is_echo(case, *suspect, &blame, &known));
+    let rival = order.get(1).copied();
     let share = |suspect: Option<u32>| suspect.map_or(0.0, |suspect| blame.share[suspect as usize]);
     let (first, second) = (share(order.first().copied()), share(rival));
     let margin = if order.is_empty() { 0.0 } else { first / (first + second) };
@@ -98,6 +99,16 @@ fn is_echo(case: &Case, suspect: u32, blame: &Blame, known: &[Known]) -> bool {
     let (hot, known) = (&blame.hot[suspect as usize], &known[suspect as usize]);
     let inside = Family::Inside.index();
     case.suspects[suspect as usize].kind == "model" && hot[inside] < blame::HOT[inside] && *known == Known::default()
+}
+
+/// Takes echoes out of the answer where anything else is in it.
+fn hush(case: &Case, blame: &mut Blame, known: &[Known]) {
+    let echoes: Vec<u32> =
+        (0..blame.share.len() as u32).filter(|suspect| is_echo(case, *suspect, blame, known)).collect();
+    let of_echoes: f64 = echoes.iter().map(|echo| blame.share[*echo as usize]).sum();
+    if blame.share.iter().sum::<f64>() > of_echoes {
+        echoes.into_iter().for_each(|echo| blame.share[echo as usize] = 0.0);
+    }
 }
 
 /// Whether the first cause is one that was asked about and shows no more than what it was asked about for: its users' trouble.

@@ -10,7 +10,7 @@ use tandem_domain::{
     prediction::ServiceTraffic,
     relation::{Relation, RelationKind},
     series::Labels,
-    verdict::{CauseKind, Health},
+    verdict::{BLAMES, CauseKind, Health},
 };
 use tandem_store::{Store, StoreOptions, WriteError, WriteTx};
 
@@ -183,17 +183,29 @@ async fn an_incident_is_found_on_the_path_through_merged_names_and_not_beside_it
 }
 
 #[tokio::test]
-async fn what_is_resolved_merged_or_no_longer_firing_does_not_count() {
+async fn what_is_resolved_or_merged_does_not_count_and_what_is_held_open_does() {
     let all = asked(Some("chat"), |tx| {
         tx.put(&alert("f", "gpu:0", AlertState::Firing))?;
         tx.put(&alert("over", "gpu:0", AlertState::Resolved))?;
         tx.put(&incident(1, "f", "gpu:0", IncidentStatus::Resolved, None))?;
         tx.put(&incident(2, "f", "gpu:0", IncidentStatus::Open, Some(3)))?;
-        tx.put(&incident(4, "over", "disk:elsewhere", IncidentStatus::Open, None))
+        // Beside one that fires elsewhere what is over says nothing any more.
+        tx.put(&alert("on", "disk:elsewhere", AlertState::Firing))?;
+        let beside = incident(4, "over", "disk:elsewhere", IncidentStatus::Open, None);
+        tx.put(&Incident { alerts: vec![Fingerprint("over".into()), Fingerprint("on".into())], ..beside })?;
+        let blamed = Alert { source: BLAMES.into(), ..alert("blamed", "gpu:0", AlertState::Resolved) };
+        tx.put(&blamed)?;
+        tx.put(&incident(5, "blamed", "disk:elsewhere", IncidentStatus::Open, None))
     })
     .await;
     assert!(all[0].infrastructure.incidents.is_empty(), "{:?}", all[0].infrastructure);
     assert_eq!(all[0].cause, CauseKind::None);
+    let held = asked(Some("chat"), |tx| {
+        tx.put(&alert("over", "gpu:0", AlertState::Resolved))?;
+        tx.put(&incident(4, "over", "disk:elsewhere", IncidentStatus::Open, None))
+    })
+    .await;
+    assert_eq!(held[0].infrastructure.incidents, [4], "it comes and goes");
 }
 
 #[tokio::test]

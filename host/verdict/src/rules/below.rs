@@ -46,14 +46,14 @@ fn tells_of_itself(facts: &Facts<'_>, incident: &Incident) -> bool {
     alerts.peek().is_none() || alerts.any(|alert| ![OBJECTIVES, BLAMES].contains(&alert.source.as_str()))
 }
 
-/// Grave incidents on a service's path, each with its firing alerts.
+/// Grave incidents on a service's path, each with the alerts that speak for it.
 pub(crate) fn grave_incidents<'a>(facts: &'a Facts<'_>) -> Vec<(&'a Incident, Vec<&'a Alert>)> {
     let grave = incidents_on_path(facts).into_iter().filter(|found| found.incident.severity >= Severity::Warning);
-    grave.map(|found| (found.incident, firing(facts, found.incident).collect())).collect()
+    grave.map(|found| (found.incident, speaking(facts, found.incident).collect())).collect()
 }
 
-/// The firing alerts of an incident.
-pub(super) fn firing<'a>(facts: &'a Facts<'_>, incident: &'a Incident) -> impl Iterator<Item = &'a Alert> {
+/// The alerts that speak for an incident.
+pub(super) fn speaking<'a>(facts: &'a Facts<'_>, incident: &'a Incident) -> impl Iterator<Item = &'a Alert> {
     incident.alerts.iter().filter_map(|fingerprint| facts.alerts.get(&fingerprint.0))
 }
 

@@ -1,6 +1,10 @@
 //! Where the cause lies: what the model's half says, what lies below, and what was answered when it was asked who is to blame.
 
-use super::{Drifting, Facts, advice, below::OnPath, below::firing, cost, model};
+use super::{
+    Drifting, Facts, advice,
+    below::{OnPath, speaking},
+    cost, model,
+};
 use crate::ask::{Answer, new_version, version_id};
 use tandem_domain::{
     Severity, Timestamp,
@@ -27,6 +31,8 @@ pub(super) struct Certainty {
     confidence: f64,
 }
 
+/// A candidate that has less than this share of what the strongest has is far behind.
+const NEAR_SHARE: f64 = 0.5;
 /// Signs that make an answer one to stand by.
 const ENOUGH_SIGNS: usize = 2;
 
@@ -73,11 +79,17 @@ fn first(answer: Option<&Answer>) -> Option<&Candidate> {
     answer.and_then(|answer| answer.candidates.first())
 }
 
-/// The strongest candidate that lies below, and whether it is the strongest of all.
-fn first_below(answer: Option<&Answer>) -> Option<(&Candidate, bool)> {
+/// The strongest candidate that says where the cause lies; none where all who do are far behind one who does not.
+fn telling(answer: Option<&Answer>) -> Option<&Candidate> {
     let candidates = answer.map(|answer| answer.candidates.as_slice()).unwrap_or_default();
-    let place = candidates.iter().position(|one| one.kind == CauseKind::Infrastructure)?;
-    Some((&candidates[place], place == 0))
+    let best = candidates.first().map_or(0.0, |first| first.score);
+    candidates.iter().find(|one| one.kind != CauseKind::Unknown).filter(|one| one.score >= NEAR_SHARE * best)
+}
+
+/// It, where it lies below, and whether it is the strongest of all.
+fn telling_below(answer: Option<&Answer>) -> Option<(&Candidate, bool)> {
+    let found = telling(answer).filter(|one| one.kind == CauseKind::Infrastructure)?;
+    Some((found, first(answer).is_some_and(|first| first.entity == found.entity)))
 }
 
 fn wrong(facts: &Facts<'_>) -> Option<Wrong> {
@@ -114,7 +126,7 @@ fn wrong(facts: &Facts<'_>) -> Option<Wrong> {
 
 fn below(facts: &Facts<'_>, incident: Option<&OnPath<'_>>, felt: Option<&ObjectiveStanding>) -> Option<Below> {
     let answer = answer(facts);
-    let ranked = first_below(answer);
+    let ranked = telling_below(answer);
     let by_answer = |is_first: bool| match answer {
         Some(answer) if is_first => Certainty { confident: answer.confident, confidence: answer.confidence },
         _ => Certainty::NONE,
@@ -135,7 +147,7 @@ fn below(facts: &Facts<'_>, incident: Option<&OnPath<'_>>, felt: Option<&Objecti
         answer.is_some_and(|answer| answer.confident) && *is_first || Some(&candidate.entity) == of_incident.as_ref()
     });
     let entity = agreed.map(|(candidate, _)| candidate.entity.clone()).or(of_incident);
-    let broken = firing(facts, found.incident)
+    let broken = speaking(facts, found.incident)
         .filter(|alert| alert.source != BLAMES)
         .any(|alert| alert.severity >= Severity::Warning && Some(&alert.entity) == entity.as_ref());
     let signs = Certainty::of_signs(&[broken, felt.is_some(), agreed.is_some_and(|(_, is_first)| is_first)]);
@@ -163,9 +175,9 @@ pub(super) fn cause(facts: &Facts<'_>, model: &ModelAnswer, on_path: &[OnPath<'_
     let felt = facts.felt();
     let wrong = wrong(facts);
     let below = below(facts, incident, felt);
-    let first_kind = first(answer(facts)).map(|candidate| candidate.kind);
+    let told_kind = telling(answer(facts)).map(|candidate| candidate.kind);
     // Where no incident says that something is broken, who waits or gets errors may do so because of the model itself.
-    let below = match (below, first_kind) {
+    let below = match (below, told_kind) {
         (Some(_), Some(CauseKind::Model | CauseKind::Data)) if incident.is_none() => None,
         (below, _) => below,
     };
@@ -184,10 +196,11 @@ pub(super) fn cause(facts: &Facts<'_>, model: &ModelAnswer, on_path: &[OnPath<'_
 /// Nothing is wrong, or something is and nothing says what.
 fn unexplained(facts: &Facts<'_>, model: &ModelAnswer) -> (CauseKind, Option<EntityId>, Certainty) {
     let answer = answer(facts);
-    match (facts.felt(), answer, first(answer)) {
-        (Some(_), Some(answer), Some(candidate)) if candidate.kind != CauseKind::Unknown => {
+    match (facts.felt(), answer, telling(answer)) {
+        (Some(_), Some(answer), Some(candidate)) => {
+            let leads = first(Some(answer)).is_some_and(|first| first.entity == candidate.entity);
             let certainty = Certainty { confident: answer.confident, confidence: answer.confidence };
-            (candidate.kind, Some(candidate.entity.clone()), certainty)
+            (candidate.kind, Some(candidate.entity.clone()), if leads { certainty } else { Certainty::NONE })
         }
         (Some(_), ..) => (CauseKind::Unknown, None, Certainty::NONE),
         (None, ..) if model.state == Health::Unknown && !facts.has_infrastructure() => {
@@ -230,7 +243,7 @@ fn sentence(
             };
             format!("{service} is not right: {what}; and below it there is{first} {told}{felt}")
         }
-        (None, None) => match (kind, first(answer(facts)), facts.felt()) {
+        (None, None) => match (kind, telling(answer(facts)), facts.felt()) {
             (CauseKind::None, ..) => format!("nothing is known to be wrong with {service}"),
             (CauseKind::Unknown, _, None) => format!("nothing is known of {service} yet but its name"),
             (CauseKind::Unknown, _, Some(missed)) => format!(

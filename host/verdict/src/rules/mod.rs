@@ -41,7 +41,7 @@ pub(crate) struct Facts<'a> {
     pub paths: &'a [Vec<EntityId>],
     /// Active ones.
     pub incidents: &'a [Incident],
-    /// Firing ones, by fingerprint.
+    /// Those that speak for the incidents, by fingerprint.
     pub alerts: &'a BTreeMap<String, Alert>,
     pub names: &'a BTreeMap<EntityId, String>,
     /// What was answered when it was asked who is to blame.
