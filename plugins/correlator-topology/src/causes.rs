@@ -3,15 +3,13 @@
 
 use crate::{
     config::Config,
-    record::{AlertRecord, ChangeRecord, Incident, State},
+    record::{AlertRecord, ChangeRecord, Incident, MILLIS_PER_SECOND, State},
     topology::{CachedGraph, Needs},
 };
 use std::collections::BTreeMap;
 
 /// Causes told for one incident: more than a person follows up.
 pub const MAX_CAUSES: usize = 5;
-/// Milliseconds in a second.
-const MILLIS_PER_SECOND: i64 = 1_000;
 /// Outweighs all else together, so that no victim ranks above what it depends on.
 const WEIGHT_ROOT: f64 = 6.0;
 /// For the worst severity of its alerts: little, since victims often shout loudest.

@@ -10,6 +10,8 @@ const DEFAULT_MAX_HOPS: u32 = 8;
 const DEFAULT_CHANGE_SECONDS: u32 = 1_800;
 /// Alerts without any known relation belong together when no two neighbours in time lie further apart than this.
 const DEFAULT_BURST_SECONDS: u32 = 75;
+/// What Tandem itself tells of answers that are wrong; drift is shown and opens no alert.
+const DEFAULT_ANSWER_CODES: [&str; 1] = ["objective.quality"];
 
 /// The settings.
 #[derive(Debug, Clone, PartialEq, serde::Deserialize)]
@@ -27,6 +29,8 @@ pub struct Config {
     pub scope_labels: Vec<String>,
     /// The largest gap in time between alerts that only their name or scope holds together; 0 keeps them all apart.
     pub burst_seconds: u32,
+    /// Codes of alerts on answers that are wrong, each with those that begin with it and a point.
+    pub answer_codes: Vec<String>,
 }
 
 impl Default for Config {
@@ -38,6 +42,7 @@ impl Default for Config {
             change_seconds: DEFAULT_CHANGE_SECONDS,
             scope_labels: ["cluster", "namespace"].map(String::from).to_vec(),
             burst_seconds: DEFAULT_BURST_SECONDS,
+            answer_codes: DEFAULT_ANSWER_CODES.map(String::from).to_vec(),
         }
     }
 }
@@ -53,7 +58,8 @@ pub const SCHEMA: &str = r#"{
     "max_hops": {"type": "integer", "minimum": 1, "maximum": 16, "default": 8},
     "change_seconds": {"type": "integer", "minimum": 0, "maximum": 86400, "default": 1800},
     "scope_labels": {"type": "array", "items": {"type": "string"}, "maxItems": 8, "default": ["cluster", "namespace"]},
-    "burst_seconds": {"type": "integer", "minimum": 0, "maximum": 3600, "default": 75}
+    "burst_seconds": {"type": "integer", "minimum": 0, "maximum": 3600, "default": 75},
+    "answer_codes": {"type": "array", "items": {"type": "string"}, "maxItems": 64, "default": ["objective.quality"]}
   }
 }"#;
 

@@ -2,9 +2,10 @@
 
 use crate::{
     config::Config,
+    nature,
     record::{
         AlertRecord, ChangeRecord, FindingRecord, Incident, Level, MAX_ALERTS, MAX_CHANGES, MAX_FINDINGS,
-        MAX_FINDINGS_PER_INCIDENT, MAX_SEPARATIONS, State, scope_key,
+        MAX_FINDINGS_PER_INCIDENT, MAX_SEPARATIONS, MILLIS_PER_SECOND, State, scope_key,
     },
     topology::{CachedGraph, Needs},
 };
@@ -13,9 +14,6 @@ use tandem_sdk::{
     correlator::{Alert, AlertState, Delta},
     types::Severity,
 };
-
-/// Milliseconds in a second.
-const MILLIS_PER_SECOND: i64 = 1_000;
 
 /// The number of the lowest severity.
 const LEVEL_INFO: Level = 0;
@@ -242,7 +240,9 @@ impl<'u> Update<'u> {
         let mut keys = BTreeSet::new();
         let mut consider = |other: &AlertRecord, by_burst: bool| {
             let separated = self.state.separations.contains(&(fingerprint.to_owned(), other.incident.clone()));
-            if !separated && (by_burst || self.in_time(record.started_at, other)) {
+            let near_in_time = || by_burst || self.in_time(record.started_at, other);
+            let alike = || nature::may_share_a_cause(self.config, &self.state.changes, record, other);
+            if !separated && near_in_time() && alike() {
                 keys.insert(other.incident.clone());
             }
         };

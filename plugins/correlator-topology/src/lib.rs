@@ -3,6 +3,7 @@
 mod causes;
 mod config;
 mod grouping;
+mod nature;
 mod record;
 mod telling;
 mod topology;

@@ -15,6 +15,9 @@ pub const MAX_CHANGES: usize = 500;
 /// Separations that people asked for; beyond it the first in order are let go.
 pub const MAX_SEPARATIONS: usize = 5_000;
 
+/// Milliseconds in a second.
+pub const MILLIS_PER_SECOND: i64 = 1_000;
+
 /// Severity as a number that can be compared: 0 info, 1 warning, 2 critical.
 pub type Level = u8;
 

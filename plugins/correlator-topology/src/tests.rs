@@ -243,6 +243,94 @@ fn a_person_has_the_last_word() {
 }
 
 #[test]
+fn wrong_answers_are_an_incident_beside_that_of_the_disk_that_makes_them_slow() {
+    let mut session = Session::new(SITE);
+    let slow = session.alerts(vec![
+        alert("host:a", "disk.sectors-pending", Warning, 0),
+        alert("service:rag", "objective.latency", Warning, MINUTE),
+    ]);
+    let wrong = session.alerts(vec![alert("service:rag", "objective.quality", Warning, 5 * MINUTE)]);
+    assert_eq!(wrong.len(), 1, "the disk's incident has nothing new to tell");
+    assert_eq!(wrong[0].fingerprints, ["service:rag#objective.quality"]);
+    assert_ne!(wrong[0].key, slow[0].key);
+    assert_eq!(wrong[0].causes[0].entity, "service:rag");
+    // What else is slow, or is blamed for it, goes where the slowness is.
+    let more = session.alerts(vec![
+        alert("service:chat", "objective.latency", Warning, 6 * MINUTE),
+        alert("host:a", "verdict.blamed", Warning, 7 * MINUTE),
+    ]);
+    assert_eq!((more.len(), more[0].key.as_str(), more[0].fingerprints.len()), (1, slow[0].key.as_str(), 4));
+}
+
+#[test]
+fn a_fault_below_is_an_incident_beside_that_of_wrong_answers() {
+    let mut session = Session::new(SITE);
+    let wrong = session.alerts(vec![alert("service:rag", "objective.quality", Warning, 0)]);
+    session.alerts(vec![
+        alert("service:rag", "objective.latency", Critical, 3 * MINUTE),
+        alert("service:chat", "objective.latency", Critical, 3 * MINUTE),
+        alert("host:a", "verdict.blamed", Warning, 4 * MINUTE),
+    ]);
+    let mut sizes: Vec<usize> = session.incidents().iter().map(Vec::len).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [1, 3], "{:?}", session.incidents());
+    assert_eq!(session.topology.state.incidents[&wrong[0].key].alerts.len(), 1);
+}
+
+#[test]
+fn answers_that_are_wrong_because_others_are_belong_together() {
+    let mut session = Session::new(&[("service:rag", Link::DependsOn, "service:embed")]);
+    let told = session.alerts(vec![
+        alert("service:rag", "objective.quality", Warning, MINUTE),
+        alert("service:embed", "objective.quality", Warning, 0),
+    ]);
+    assert_eq!((told.len(), told[0].causes[0].entity.as_str()), (1, "service:embed"));
+}
+
+#[test]
+fn a_version_that_is_slow_and_wrong_is_one_incident() {
+    let deployed = |at| {
+        let (code, title) = ("deployment.live".into(), "version 5".into());
+        Change { at, entity: "service:rag".into(), code, title }
+    };
+    for (at, expected) in [(0, 1), (3 * MINUTE, 2)] {
+        let mut session = Session::new(SITE);
+        session.alerts(vec![alert("service:rag", "objective.latency", Warning, 2 * MINUTE)]);
+        let wrong = alert("service:rag", "objective.quality", Warning, 5 * MINUTE);
+        session.run(&Delta { changes: vec![deployed(at)], ..delta(vec![wrong]) });
+        assert_eq!(session.incidents().len(), expected, "deployed at {at}");
+    }
+}
+
+#[test]
+fn a_person_may_say_that_slow_and_wrong_are_one_and_it_draws_in_no_others() {
+    let mut session = Session::new(SITE);
+    let told = session.alerts(vec![
+        alert("service:rag", "objective.latency", Warning, 0),
+        alert("service:rag", "objective.quality", Warning, 0),
+    ]);
+    assert_eq!(told.len(), 2);
+    let slow = told.iter().find(|one| one.fingerprints[0].contains("latency")).unwrap().key.clone();
+    let fingerprints = vec!["service:rag#objective.quality".to_owned()];
+    let belongs = Feedback { incident: slow.clone(), fingerprints, belongs: true };
+    session.run(&Delta { feedback: vec![belongs], ..delta(vec![]) });
+    session.alerts(vec![alert("gpu:a/1", "gpu.xid.79", Critical, MINUTE)]);
+    assert_eq!(session.incidents().len(), 1, "the GPU explains that it is slow");
+    assert_eq!(session.topology.state.incidents[&slow].alerts.len(), 3);
+}
+
+#[test]
+fn wrong_and_slow_stay_apart_where_nothing_is_known_but_names() {
+    let mut session = Session::new(&[]);
+    session.alerts(vec![
+        alert("service:x", "objective.latency", Warning, 0),
+        alert("service:x", "objective.availability", Warning, 1_000),
+        alert("service:x", "objective.quality", Warning, 2_000),
+    ]);
+    assert_eq!(session.incidents().iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+}
+
+#[test]
 fn alerts_of_unknown_things_are_held_together_by_their_scope_in_bursts() {
     let mut session = Session::new(&[]);
     let scoped = |entity: &str, namespace: &str, at: i64| {
@@ -320,7 +408,7 @@ fn any_delta() -> impl Strategy<Value = (usize, bool, i64, Option<u64>)> {
 
 proptest! {
     #[test]
-    fn a_restored_session_goes_on_as_if_nothing_had_happened(
+    fn a_restored_session_goes_on_as_if_nothing_had_happened_and_keeps_natures_apart(
         steps in prop::collection::vec(any_delta(), 1..40),
         cut in 0usize..40,
     ) {
@@ -334,7 +422,8 @@ proptest! {
                 restored = Some(Session { topology, graph: Fixture::new(SITE) });
             }
             now += wait * 5_000;
-            let mut change = alert(SITE[*edge].0, "fault", if edge % 2 == 0 { Critical } else { Warning }, now);
+            let code = if edge % 3 == 0 { "objective.quality" } else { "fault" };
+            let mut change = alert(SITE[*edge].0, code, if edge % 2 == 0 { Critical } else { Warning }, now);
             if !firing {
                 change = resolved(change, now);
             }
@@ -346,6 +435,10 @@ proptest! {
             }
             for (fingerprint, alert) in &session.topology.state.alerts {
                 prop_assert!(session.topology.state.incidents[&alert.incident].alerts.contains(fingerprint));
+            }
+            for incident in session.incidents() {
+                let wrong = incident.iter().filter(|fingerprint| fingerprint.ends_with("quality")).count();
+                prop_assert!(wrong == 0 || wrong == incident.len(), "two natures in one: {:?}", incident);
             }
         }
     }

@@ -6,7 +6,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CorrelateConfig {
-    /// An incident resolves when all its alerts have been over for this many seconds, so that a flap does not notify twice.
+    /// An incident resolves when all its alerts have been over for this many seconds; one that has come back lately is held for
+    /// minutes, see `rules`.
     pub hold_seconds: u64,
     /// An incident comes back, rather than a new one opening, when an alert of it fires again within this many seconds.
     pub reopen_seconds: u64,

@@ -5,7 +5,7 @@ use super::{
     config::CorrelateConfig,
     query::Topology,
     rules::{self, Review},
-    tables::{IncidentOfKey, IncidentsOfAlert, Membership},
+    tables::{IncidentOfKey, IncidentsOfAlert, Membership, Returns},
 };
 use crate::map::topology::followed;
 use std::{collections::BTreeSet, sync::Arc};
@@ -76,6 +76,42 @@ pub fn alerts_of(tx: &mut WriteTx<'_>, incident: &Incident) -> Result<Vec<Alert>
     Ok(alerts)
 }
 
+/// When an incident came back lately.
+fn returns_of(tx: &mut WriteTx<'_>, incident: u64) -> Result<Vec<Timestamp>, WriteError> {
+    Ok(tx.get::<Returns>(&incident)?.map(|returns| returns.at).unwrap_or_default())
+}
+
+/// What the alerts of an incident demand of it now.
+fn review(
+    tx: &mut WriteTx<'_>,
+    incident: &Incident,
+    alerts: &[Alert],
+    now: Timestamp,
+    config: &CorrelateConfig,
+) -> Result<Review, WriteError> {
+    let returns = returns_of(tx, incident.id)?;
+    Ok(rules::review(incident, &returns, alerts, now, config))
+}
+
+/// Notes that an incident came back, so that it is held longer before it is over.
+fn note_return(
+    tx: &mut WriteTx<'_>,
+    incident: &mut Incident,
+    at: Timestamp,
+    now: Timestamp,
+    config: &CorrelateConfig,
+) -> Result<(), WriteError> {
+    let before = returns_of(tx, incident.id)?;
+    let mut returns = before.clone();
+    if !rules::come_back(&mut returns, at) {
+        return Ok(());
+    }
+    if let Some(text) = rules::told_of_return(&before, &returns, config) {
+        rules::tell(incident, entry(now, ROOM, text));
+    }
+    tx.put(&Returns { incident: incident.id, at: returns })
+}
+
 fn announce(tx: &mut WriteTx<'_>, incident: &Incident, now: Timestamp) -> Result<(), WriteError> {
     tx.append(&IncidentChange { incident: incident.id, status: incident.status, at: now })?;
     Ok(())
@@ -114,9 +150,11 @@ fn stand(tx: &mut WriteTx<'_>, context: &Context, grouping: &Grouping) -> Result
         alerts.extend(tx.get::<Alert>(fingerprint)?);
     }
     let known = incident_of(tx, context, &grouping.key)?;
-    let known =
-        known.filter(|incident| rules::review(incident, &alerts, context.now, &context.config) != Review::Outlived);
-    let mut incident = match known {
+    let outlived = match &known {
+        Some(incident) => review(tx, incident, &alerts, context.now, &context.config)? == Review::Outlived,
+        None => false,
+    };
+    let mut incident = match known.filter(|_| !outlived) {
         Some(incident) if incident.merged_into.is_none() => incident,
         _ if !alerts.iter().any(rules::opens) => return Ok(None),
         _ if context.correlator == PASS_THROUGH && looked_after(tx, context, &alerts)? => return Ok(None),
@@ -153,10 +191,13 @@ fn incidents_with(tx: &mut WriteTx<'_>, alerts: &[Alert]) -> Result<Vec<Incident
 
 /// Whether an incident of a correlator's already has these alerts: it is active, or comes back for them.
 fn looked_after(tx: &mut WriteTx<'_>, context: &Context, alerts: &[Alert]) -> Result<bool, WriteError> {
-    let returns = |incident: &Incident| {
-        incident.status.is_active() || rules::review(incident, alerts, context.now, &context.config) == Review::Reopen
-    };
-    Ok(incidents_with(tx, alerts)?.iter().any(returns))
+    for incident in incidents_with(tx, alerts)? {
+        if incident.status.is_active() || review(tx, &incident, alerts, context.now, &context.config)? == Review::Reopen
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// An active incident of these alerts that has no correlator to look after it any more: the oldest.
@@ -274,7 +315,8 @@ fn join(tx: &mut WriteTx<'_>, alert: &Alert, incident: u64) -> Result<(), WriteE
     let known = tx.get::<IncidentsOfAlert>(&fingerprint)?;
     let mut record = known.unwrap_or(IncidentsOfAlert { fingerprint, memberships: Vec::new() });
     record.memberships.retain(|membership| membership.incident != incident);
-    record.memberships.push(Membership { incident, times_fired: alert.times_fired });
+    let times_fired = alert.times_fired;
+    record.memberships.push(Membership { incident, times_fired, times_fired_before: times_fired });
     let too_many = record.memberships.len().saturating_sub(MAX_MEMBERSHIPS);
     record.memberships.drain(..too_many);
     tx.put(&record)
@@ -290,7 +332,7 @@ fn settle(
 ) -> Result<Option<Timestamp>, WriteError> {
     let worst = alerts.iter().filter(|alert| alert.state == AlertState::Firing).map(|alert| alert.severity).max();
     incident.severity = incident.severity.max(worst.unwrap_or(Severity::Info));
-    let changed = match rules::review(incident, alerts, now, config) {
+    let changed = match review(tx, incident, alerts, now, config)? {
         Review::Later(due) => return Ok(Some(due)),
         Review::Stays | Review::Outlived => false,
         Review::Resolve(since) => {
@@ -365,7 +407,7 @@ pub fn take_alert(
         let fired_again = alert.state == AlertState::Firing && alert.times_fired > membership.times_fired;
         membership.times_fired = membership.times_fired.max(alert.times_fired);
         let alerts = alerts_of(tx, &incident)?;
-        let returns = matches!(rules::review(&incident, &alerts, now, config), Review::Reopen);
+        let returns = review(tx, &incident, &alerts, now, config)? == Review::Reopen;
         if !incident.status.is_active() && (lives || !returns) {
             continue;
         }
@@ -373,6 +415,11 @@ pub fn take_alert(
             let what = if fired_again { "fires again" } else { "is over" };
             let text = format!("{} on {} {what}.", alert.title.trim_end_matches('.'), name_of(tx, &alert.entity)?);
             rules::tell(&mut incident, entry(now, ROOM, text));
+        }
+        // An alert that fired as information may have become worse since, so it is asked how often it had fired at first.
+        if rules::opens(alert) && alert.times_fired > membership.times_fired_before && rules::was_quiet(&alerts, alert)
+        {
+            note_return(tx, &mut incident, alert.started_at, now, config)?;
         }
         settle(tx, &mut incident, &alerts, now, config)?;
         tx.put(&incident)?;

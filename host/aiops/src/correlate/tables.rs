@@ -1,7 +1,7 @@
 //! What the correlate room keeps for itself.
 
 use serde::{Deserialize, Serialize};
-use tandem_domain::Record;
+use tandem_domain::{Record, Timestamp};
 
 /// A correlator's state with how far it had read; committed with the incidents that came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,13 @@ pub struct Membership {
     pub incident: u64,
     /// How often the alert had fired when the incident last heard of it.
     pub times_fired: u64,
+    /// How often it had fired when it joined the incident; where that was not written down, it never counts as coming back.
+    #[serde(default = "unknown_times")]
+    pub times_fired_before: u64,
+}
+
+fn unknown_times() -> u64 {
+    u64::MAX
 }
 
 /// The incidents that an alert is or was in, oldest first.
@@ -74,5 +81,34 @@ impl Record for IncidentsOfAlert {
     type Key = String;
     fn key(&self) -> String {
         self.fingerprint.clone()
+    }
+}
+
+/// When an incident came back lately; those that never did have none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Returns {
+    /// The incident.
+    pub incident: u64,
+    /// When the alerts began that brought it back, oldest first; only the newest are kept.
+    pub at: Vec<Timestamp>,
+}
+
+impl Record for Returns {
+    const TABLE: &'static str = "incident_returns";
+    const VERSION: u16 = 1;
+    type Key = u64;
+    fn key(&self) -> u64 {
+        self.incident
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_written_before_returns_were_counted_never_counts_as_one() {
+        let known: Membership = serde_json::from_str(r#"{"incident": 1, "times_fired": 3}"#).unwrap();
+        assert_eq!(known, Membership { incident: 1, times_fired: 3, times_fired_before: u64::MAX });
     }
 }

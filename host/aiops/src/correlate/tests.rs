@@ -156,10 +156,112 @@ async fn alerts_become_one_incident_that_resolves_after_the_hold_and_comes_back(
     assert!(story.contains(&"one is broken on the gpu fires again."), "{story:?}");
     // Long after, it is another incident.
     tell(&store, over(&again(&one, 100), 110)).await;
-    settle(&mut room, 120).await;
+    settle(&mut room, 500).await;
     tell(&store, again(&again(&one, 100), 10_000)).await;
     settle(&mut room, 10_000).await;
     assert_eq!(statuses(&store)[3..], [(1, Resolved), (2, Open)]);
+}
+
+#[tokio::test]
+async fn what_comes_and_goes_is_told_until_it_is_known_to_and_once_more_when_it_is_quiet_for_long() {
+    let (store, folder) = open();
+    let correlators = correlators();
+    let mut room = room(&store, &correlators);
+    settle(&mut room, 0).await;
+    let mut link = alert("link", Severity::Warning, 100);
+    for at in (100..1_000).step_by(150) {
+        link = if at == 100 { link } else { again(&link, at) };
+        tell(&store, link.clone()).await;
+        settle(&mut room, at).await;
+        tell(&store, over(&link, at + 25)).await;
+        settle(&mut room, at + 26).await;
+        settle(&mut room, at + 60).await;
+    }
+    use IncidentStatus::{Open, Reopened, Resolved};
+    assert_eq!(statuses(&store), [(1, Open), (1, Resolved), (1, Reopened)], "it came back five times");
+    let incident = incidents(&store).remove(0);
+    let told = incident.timeline.iter().filter(|entry| entry.text.starts_with("It comes and goes")).count();
+    assert_eq!(told, 3, "{:?}", incident.timeline);
+    // The last end was at 875, and it holds for half an hour; also over a restart.
+    drop((room, store));
+    let store = reopen(&folder);
+    let mut room = CorrelateRoom::new(store.clone(), correlators, CorrelateConfig::default());
+    settle(&mut room, 875 + 1_799).await;
+    assert_eq!(statuses(&store).len(), 3);
+    let progress = room.step(second(875 + 1_799)).await.unwrap();
+    assert_eq!(progress.wake_at, Some(second(875 + 1_800)));
+    settle(&mut room, 875 + 1_800).await;
+    assert_eq!(statuses(&store)[3..], [(1, Resolved)]);
+    assert_eq!(incidents(&store)[0].resolved_at, Some(second(875)));
+}
+
+#[tokio::test]
+async fn what_occurs_once_is_over_at_once_whatever_joins_or_is_mere_information() {
+    let (store, _folder) = open();
+    let mut room = room(&store, &correlators());
+    settle(&mut room, 0).await;
+    // One after another, each once; and one that fires again as information.
+    let (one, two, known) =
+        (alert("one", Severity::Warning, 10), alert("two", Severity::Warning, 22), alert("known", Severity::Info, 11));
+    for (at, told) in [
+        (10, one.clone()),
+        (11, known.clone()),
+        (12, over(&known, 12)),
+        (20, over(&one, 20)),
+        (22, two.clone()),
+        (30, over(&two, 30)),
+        (31, again(&known, 31)),
+        (32, over(&again(&known, 31), 32)),
+    ] {
+        tell(&store, told).await;
+        settle(&mut room, at).await;
+    }
+    settle(&mut room, 38).await;
+    use IncidentStatus::{Open, Resolved};
+    assert_eq!(statuses(&store), [(1, Open), (1, Resolved)]);
+}
+
+#[tokio::test]
+async fn an_alert_that_flaps_while_another_fires_on_does_not_bring_its_incident_back() {
+    let (store, _folder) = open();
+    let mut room = room(&store, &correlators());
+    settle(&mut room, 0).await;
+    let (steady, flaps) = (alert("steady", Severity::Warning, 10), alert("flaps", Severity::Warning, 11));
+    let back = again(&flaps, 100);
+    for (at, told) in [
+        (10, steady.clone()),
+        (11, flaps.clone()),
+        (50, over(&flaps, 50)),
+        (100, back.clone()),
+        (150, over(&back, 150)),
+        (160, over(&steady, 160)),
+    ] {
+        tell(&store, told).await;
+        settle(&mut room, at).await;
+    }
+    settle(&mut room, 166).await;
+    assert_eq!(statuses(&store).last(), Some(&(1, IncidentStatus::Resolved)));
+}
+
+#[tokio::test]
+async fn what_comes_back_held_as_information_and_becomes_worse_has_come_back() {
+    let (store, _folder) = open();
+    let mut room = room(&store, &correlators());
+    settle(&mut room, 0).await;
+    let slow = alert("slow", Severity::Warning, 10);
+    let held = Alert { severity: Severity::Info, ..again(&slow, 100) };
+    let worse = Alert { changed_at: second(130), ..again(&slow, 100) };
+    for (at, told) in
+        [(10, slow.clone()), (20, over(&slow, 20)), (100, held), (130, worse.clone()), (200, over(&worse, 200))]
+    {
+        tell(&store, told).await;
+        settle(&mut room, at).await;
+        settle(&mut room, at + 6).await;
+    }
+    use IncidentStatus::{Open, Reopened, Resolved};
+    assert_eq!(statuses(&store), [(1, Open), (1, Resolved), (1, Reopened)]);
+    settle(&mut room, 500).await;
+    assert_eq!(statuses(&store)[3..], [(1, Resolved)]);
 }
 
 #[tokio::test]
