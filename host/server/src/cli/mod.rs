@@ -17,6 +17,7 @@ mod plugin;
 mod rca;
 mod rules;
 mod serve;
+mod stop;
 mod table;
 
 use clap::{Parser, Subcommand};

@@ -1,6 +1,6 @@
 //! `tandem serve`.
 
-use super::{ConfigPath, say};
+use super::{ConfigPath, say, stop::Stop};
 use crate::{Server, ServerOptions, descriptors};
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Instant};
 use tandem_domain::{plugin::PluginState, ports::PluginCatalogue};
@@ -34,7 +34,7 @@ impl Serve {
         log.log_internal_errors(false).init();
         descriptors::raise();
         // Signals are caught from here on, so that one that comes while starting stops cleanly too.
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let mut stop = Stop::catch()?;
         let mut hangup = signal(SignalKind::hangup())?;
         let server = Server::start(ServerOptions::new(config)).await?;
         let statuses = server.runtime().statuses();
@@ -47,8 +47,7 @@ impl Serve {
         ));
         loop {
             tokio::select! {
-                _ = interrupt.recv() => break,
-                _ = terminate.recv() => break,
+                () = stop.asked() => break,
                 // As Prometheus does at this signal; the log tells what came of it.
                 Some(()) = hangup.recv() => drop(server.reload_rules()),
             }

@@ -37,13 +37,13 @@ impl Clocks {
     /// What is to be known of the clocks, in sentences.
     pub(super) fn caveats(&self, now: Timestamp) -> Vec<String> {
         let minutes = |millis: i64| format!("{:.0} minutes", (millis as f64 / MINUTE_MILLIS).max(1.0));
-        let tell = |of: Vec<(&TargetKey, i64)>, said: &dyn Fn(String, String) -> String| {
+        let tell = |of: Vec<(&TargetKey, i64)>, said: &dyn Fn(String, String, bool) -> String| {
             let most = of.iter().map(|(_, millis)| *millis).max()?;
             let mut named: Vec<String> = of.iter().take(MAX_NAMED).map(|(sender, _)| named(sender)).collect();
             if of.len() > MAX_NAMED {
                 named.push(format!("{} others", of.len() - MAX_NAMED));
             }
-            Some(said(named.join(", "), minutes(most)))
+            Some(said(named.join(", "), minutes(most), of.len() > 1))
         };
         let mut newest: Vec<Timestamp> = self.0.values().copied().collect();
         newest.sort_unstable();
@@ -53,11 +53,13 @@ impl Clocks {
             let aside = self.0.iter().map(|(sender, at)| (sender, aside(*at)));
             aside.filter(|(_, millis)| is(*millis)).map(|(sender, millis)| (sender, millis.abs())).collect()
         };
-        let ahead = tell(off(&|millis| millis >= AHEAD_MILLIS), &|who, how| {
-            format!("the clock of {who} is up to {how} ahead; what it shows was moved back by as much")
+        let ahead = tell(off(&|millis| millis >= AHEAD_MILLIS), &|who, how, many| match many {
+            false => format!("the clock of {who} is up to {how} ahead; what it shows was moved back by as much"),
+            true => format!("the clocks of {who} are up to {how} ahead; what they show was moved back by as much"),
         });
-        let silent = tell(off(&|millis| millis <= -SILENT_MILLIS), &|who, how| {
-            format!("{who} showed nothing for up to {how}: it is silent, or its clock is behind")
+        let silent = tell(off(&|millis| millis <= -SILENT_MILLIS), &|who, how, many| match many {
+            false => format!("{who} showed nothing for up to {how}: it is silent, or its clock is behind"),
+            true => format!("{who} showed nothing for up to {how}: they are silent, or their clocks are behind"),
         });
         ahead.into_iter().chain(silent).collect()
     }
@@ -106,7 +108,7 @@ mod tests {
         }
         assert_eq!(
             clocks.caveats(NOW),
-            ["a, b, c, 2 others showed nothing for up to 7 minutes: it is silent, or its clock is behind"]
+            ["a, b, c, 2 others showed nothing for up to 7 minutes: they are silent, or their clocks are behind"]
         );
     }
 }

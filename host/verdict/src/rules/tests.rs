@@ -1,6 +1,7 @@
 //! Facts in, verdict out.
 
 use super::*;
+use crate::ask::Answer;
 use tandem_domain::{
     Severity,
     alert::{AlertState, Fingerprint},
@@ -9,7 +10,7 @@ use tandem_domain::{
     objective::{Keeping, OBJECTIVES, Objective},
     prediction::ServiceTraffic,
     series::Labels,
-    verdict::{BLAMES, CauseKind, Health},
+    verdict::{BLAMES, Candidate, CauseKind, Health},
 };
 
 fn report(state: DriftState, drifted: &[&str]) -> DriftReport {
@@ -153,6 +154,17 @@ fn verdict_of(
     incidents: &[Incident],
     alerts: &BTreeMap<String, Alert>,
 ) -> Verdict {
+    diagnosed(None, (report, burning), traffic, at, incidents, alerts)
+}
+
+fn diagnosed(
+    diagnosis: Option<&Diagnosis>,
+    (report, burning): (Option<&DriftReport>, &[ObjectiveStanding]),
+    traffic: &[ServiceTraffic],
+    at: Timestamp,
+    incidents: &[Incident],
+    alerts: &BTreeMap<String, Alert>,
+) -> Verdict {
     let paths = [vec![id("service:chat")], vec![id("service:chat"), id("gpu:3")]];
     let drifting = report.map(drifting);
     judge(&Facts {
@@ -165,7 +177,7 @@ fn verdict_of(
         incidents,
         alerts,
         names: &BTreeMap::from([(id("gpu:3"), "GPU 3 on node-7".to_owned())]),
-        diagnosis: None,
+        diagnosis,
     })
 }
 
@@ -219,6 +231,44 @@ fn what_users_feel_is_no_fault_below_and_says_who_is_wrong_only_where_it_can() {
     let below = verdict_of((None, &burning), &[], Timestamp(200), &[fault], &alerts);
     assert_eq!((below.cause, below.cause_entity), (CauseKind::Infrastructure, Some(id("gpu:3"))));
     assert!(below.sentence.contains("users feel it"), "{}", below.sentence);
+}
+
+#[test]
+fn the_first_who_says_where_it_lies_is_named_unless_it_is_far_behind() {
+    let asked = |candidates: &[(&str, CauseKind, f64)]| {
+        let candidate = |(id, kind, score): &(&str, CauseKind, f64)| Candidate {
+            entity: EntityId((*id).into()),
+            name: (*id).into(),
+            score: *score,
+            kind: *kind,
+            sentence: format!("{id} is odd."),
+            path: Vec::new(),
+            signals: Vec::new(),
+        };
+        let candidates = candidates.iter().map(candidate).collect();
+        let diagnosis = Diagnosis {
+            service: "chat".into(),
+            case: 1,
+            asked_at: Timestamp(100),
+            onset: Timestamp(90),
+            triggers: Vec::new(),
+            predictions_before: 0,
+            caveats: Vec::new(),
+            outcome: Ok(Answer { confident: true, confidence: 0.8, doubt: String::new(), candidates }),
+        };
+        let burning = [missed(Indicator::Availability)];
+        let verdict = diagnosed(Some(&diagnosis), (None, &burning), &[], Timestamp(200), &[], &BTreeMap::new());
+        (verdict.cause, verdict.cause_entity.map(|entity| entity.0), verdict.grounds.confident)
+    };
+    use CauseKind::{Infrastructure, Model, Unknown};
+    let (service, version, host) = ("service:chat", "model-version:m@2", "host:a");
+    let gpu = asked(&[("gpu:3", Infrastructure, 0.7), (service, Unknown, 0.2)]);
+    assert_eq!(gpu, (Infrastructure, Some("gpu:3".into()), true));
+    let near = asked(&[(service, Unknown, 0.4), ("gpu:3", Infrastructure, 0.3)]);
+    assert_eq!(near, (Infrastructure, Some("gpu:3".into()), false), "it is not the first");
+    assert_eq!(asked(&[(service, Unknown, 0.6), (host, Infrastructure, 0.1)]), (Unknown, None, false));
+    let new = asked(&[(service, Unknown, 0.4), (version, Model, 0.3), (host, Infrastructure, 0.25)]);
+    assert_eq!(new, (Model, Some(version.into()), false));
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod loopback;
 mod player;
 mod stage;
 
+use super::stop::Stop;
 use anyhow::{Context, bail};
 use player::Player;
 use stage::Stage;
@@ -93,33 +94,38 @@ impl Demo {
         let Some(listen) = self.serve else {
             lines.iter().for_each(|line| say!("{line}"));
             let mut player = Player::new(&play, &self.server, self.scrape.clone(), loopback)?;
-            self.play(play, &mut player, None).await?;
+            self.play(play, &mut player, None, &mut Stop::catch()?).await?;
             return Ok(ExitCode::SUCCESS);
         };
+        let mut stop = Stop::catch()?;
         let stage = Stage::open(listen, &lines, (start, play.step_millis(), self.speed)).await?;
         say!("Look at {}/", stage.url());
         let mut player = Player::new(&play, &stage.url(), self.scrape.clone(), loopback)?;
-        let played = self.play(play, &mut player, Some(&stage)).await;
+        let played = self.play(play, &mut player, Some(&stage), &mut stop).await;
         if let Ok(true) = played {
             say!("Its server goes on until Ctrl-C.");
-            tokio::signal::ctrl_c().await?;
+            stop.asked().await;
         }
         stage.close().await;
         played.map(|_| ExitCode::SUCCESS)
     }
 
     /// Plays to the end, unless it is stopped; whether it came to its end.
-    async fn play(&self, mut play: Play, player: &mut Player, stage: Option<&Stage>) -> anyhow::Result<bool> {
+    async fn play(
+        &self,
+        mut play: Play,
+        player: &mut Player,
+        stage: Option<&Stage>,
+        stop: &mut Stop,
+    ) -> anyhow::Result<bool> {
         let began = Instant::now();
         let (mut told_at, mut silent, mut number) = (began, 0, 0_u64);
-        let stop = tokio::signal::ctrl_c();
-        tokio::pin!(stop);
         while let Some(shown) = play.step() {
             if self.speed > 0.0 {
                 let due = (number as i64 * play.step_millis()) as f64 / 1_000.0 / self.speed;
                 tokio::select! {
                     () = tokio::time::sleep_until(began + Duration::from_secs_f64(due)) => {}
-                    _ = &mut stop => return stopped(player),
+                    () = stop.asked() => return stopped(player),
                 }
             }
             number += 1;
@@ -129,7 +135,7 @@ impl Demo {
             announce(&play, &shown, number);
             let sent = tokio::select! {
                 sent = player.send(&play, &shown) => sent,
-                _ = &mut stop => return stopped(player),
+                () = stop.asked() => return stopped(player),
             };
             silent = if sent { 0 } else { silent + 1 };
             if silent >= MOST_SILENT_STEPS {
