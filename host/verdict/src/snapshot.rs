@@ -9,7 +9,7 @@ use tandem_domain::{
     alert::{Alert, AlertState},
     drift::{DriftReport, DriftStanding},
     entity::{Entity, EntityId},
-    incident::Incident,
+    incident::{Incident, IncidentStatus},
     objective::{Keeping, ObjectiveStanding},
     prediction::ServiceTraffic,
 };
@@ -128,8 +128,8 @@ fn active_incidents(read: &ReadTx, ground: &Ground) -> Result<Vec<Incident>, Rea
     Ok(incidents)
 }
 
-/// The alerts that speak for the incidents, by fingerprint: the firing ones of each, or where none fires those that did, as one that
-/// comes and goes is open meanwhile.
+/// The alerts that speak for the incidents, by fingerprint: the firing ones of each, and those that are over where none fires or the
+/// incident came back: what comes and goes is amiss meanwhile.
 fn speaking_alerts(
     read: &ReadTx,
     incidents: &[Incident],
@@ -141,8 +141,9 @@ fn speaking_alerts(
         for fingerprint in &incident.alerts {
             alerts.extend(read.get::<Alert>(&fingerprint.0)?);
         }
-        let any_fires = alerts.iter().any(|alert| alert.state == AlertState::Firing);
-        alerts.retain(|alert| !any_fires || alert.state == AlertState::Firing);
+        let fires = |alert: &Alert| alert.state == AlertState::Firing;
+        let comes_and_goes = incident.status == IncidentStatus::Reopened || !alerts.iter().any(fires);
+        alerts.retain(|alert| comes_and_goes || fires(alert));
         speaking.extend(alerts.into_iter().map(|alert| {
             let entity = ground.canonical(&alert.entity);
             (alert.fingerprint.0.clone(), Alert { entity, ..alert })

@@ -205,7 +205,15 @@ async fn what_is_resolved_or_merged_does_not_count_and_what_is_held_open_does() 
         tx.put(&incident(4, "over", "disk:elsewhere", IncidentStatus::Open, None))
     })
     .await;
-    assert_eq!(held[0].infrastructure.incidents, [4], "it comes and goes");
+    assert_eq!(held[0].infrastructure.incidents, [4], "nobody has said that it is over");
+    let back = asked(Some("chat"), |tx| {
+        tx.put(&alert("over", "gpu:0", AlertState::Resolved))?;
+        tx.put(&alert("on", "disk:elsewhere", AlertState::Firing))?;
+        let incident = incident(4, "over", "disk:elsewhere", IncidentStatus::Reopened, None);
+        tx.put(&Incident { alerts: vec![Fingerprint("over".into()), Fingerprint("on".into())], ..incident })
+    })
+    .await;
+    assert_eq!(back[0].infrastructure.incidents, [4], "it comes and goes");
 }
 
 #[tokio::test]
