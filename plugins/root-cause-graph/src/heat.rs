@@ -5,6 +5,7 @@ use crate::{
     deviation::{Deviation, sorted},
     driven::{self, Driven},
     family::{self, Family},
+    gone,
 };
 use std::collections::BTreeMap;
 use tandem_sdk::{
@@ -14,6 +15,8 @@ use tandem_sdk::{
 
 /// Peers from which on a group says what is common to all.
 const MIN_PEERS: usize = 3;
+/// Heat of a suspect that shows nothing any more: as of a critical fault.
+const GONE_HEAT: f64 = 30.0;
 /// A driven signal is never hot by itself, however far out it is: it stays below what is hot by this much.
 const DRIVEN_SHARE: f64 = 0.9;
 /// A level that has fallen to this share of what it was has come to an end.
@@ -80,6 +83,8 @@ pub(crate) struct Heat {
     pub(crate) signs: Vec<Sign>,
     /// Whether any signal of it could be measured at all.
     pub(crate) observed: bool,
+    /// Whether it shows nothing any more while others do.
+    pub(crate) gone: bool,
     /// The strongest score of each family, by its index.
     pub(crate) by_family: [f64; 4],
 }
@@ -133,10 +138,15 @@ pub(crate) fn measure(case: &Case, onset: Timestamp) -> Vec<Heat> {
         }
     }
     compare_with_peers(case, &mut heats);
-    for heat in &mut heats {
+    for (heat, gone) in heats.iter_mut().zip(gone::find(case, onset)) {
         heat.signs.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.signal.cmp(&b.signal)));
         for family in Family::ALL {
             heat.by_family[family.index()] = heat.sign(family).map_or(0.0, |sign| sign.score);
+        }
+        heat.gone = gone;
+        if gone {
+            let inside = &mut heat.by_family[Family::Inside.index()];
+            *inside = inside.max(GONE_HEAT);
         }
     }
     heats

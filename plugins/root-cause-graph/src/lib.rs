@@ -10,6 +10,7 @@ mod demand;
 mod deviation;
 mod driven;
 mod family;
+mod gone;
 mod heat;
 mod onset;
 mod telling;

@@ -31,6 +31,9 @@ pub(crate) fn cause(case: &Case, suspect: u32, onset: i64, about: &About<'_>, su
     let id = |suspect: u32| case.suspects[suspect as usize].id.as_str();
     let About { heat, known, parts, is_overloaded } = about;
     let mut reasons: Vec<String> = Vec::new();
+    if heat.gone {
+        reasons.push("it shows nothing any more while others do".into());
+    }
     if *is_overloaded {
         reasons.push("more is asked of it than those who serve it can answer in time".into());
     }

@@ -74,6 +74,14 @@ impl Story {
         self
     }
 
+    /// A signal that is shown no more from a row on.
+    fn ends(&mut self, id: &str, name: &str, level: f64, from: usize) -> &mut Self {
+        self.signal(id, name, level, 1.0, ROWS);
+        let start = self.case.value.len() - ROWS;
+        self.case.value[start + from..].fill(f64::NAN);
+        self
+    }
+
     /// A signal that goes on as it was.
     pub(crate) fn calm(&mut self, id: &str, name: &str, level: f64) -> &mut Self {
         self.signal(id, name, level, 1.0, ROWS)
@@ -85,6 +93,12 @@ impl Story {
             let (dependent, dependency) = (self.suspect(pair[0]), self.suspect(pair[1]));
             self.case.dependencies.push(Dependency { dependent, dependency, kind: RelationKind::DependsOn });
         }
+        self
+    }
+
+    fn contains(&mut self, whole: &str, part: &str) -> &mut Self {
+        let (dependent, dependency) = (self.suspect(whole), self.suspect(part));
+        self.case.dependencies.push(Dependency { dependent, dependency, kind: RelationKind::Contains });
         self
     }
 
@@ -317,6 +331,42 @@ fn a_rush_on_all_who_serve_is_named_as_such_and_one_who_is_slow_under_it_is_not(
     assert_eq!(rush(&["3"], 2.5).0, "gpu:3", "the others serve as many and are well");
     let (cause, kind, ..) = rush(&all, 1.0);
     assert_ne!((cause.as_str(), kind), ("service:chat", Some(CauseKind::Infrastructure)), "nobody asked for more");
+}
+
+/// Two replicas on two GPUs of two hosts, of which the first GPU is shown no more, and so is who runs on it.
+fn gone(whole_host: bool) -> Story {
+    let mut story = Story::default();
+    story.asked("service:chat").signal("service:chat", "model.latency", 0.2, 2.0, ONSET);
+    for n in ["1", "2"] {
+        let (replica, gpu, host) = (format!("replica:{n}"), format!("gpu:{n}"), format!("host:{n}"));
+        story
+            .chain(&["service:chat", &replica, &gpu, &host])
+            .contains(&host, &gpu)
+            .contains(&host, &format!("disk:{n}"));
+        let of = |ends: bool| if ends && n == "1" { ONSET + 3 } else { ROWS };
+        for name in ["model.requests", "model.latency"] {
+            story.ends(&replica, name, 0.2, of(true));
+        }
+        for name in ["gpu.utilization", "gpu.memory.used"] {
+            story.ends(&gpu, name, 0.4, of(true));
+        }
+        for name in ["host.memory.available", "host.pressure.io.waiting"] {
+            story.ends(&host, name, 0.4, of(whole_host));
+        }
+        for name in ["disk.wear", "disk.temperature"] {
+            story.ends(&format!("disk:{n}"), name, 30.0, of(whole_host));
+        }
+    }
+    story
+}
+
+#[test]
+fn who_shows_nothing_any_more_is_to_blame_and_what_it_holds_went_with_it() {
+    let (cause, kind, ..) = gone(false).first();
+    assert_eq!((cause.as_str(), kind), ("gpu:1", Some(CauseKind::Infrastructure)));
+    let (_, ranking) = gone(false).told();
+    assert!(ranking.causes[0].sentence.contains("shows nothing any more"), "{ranking:?}");
+    assert_eq!(gone(true).first().0, "host:1");
 }
 
 #[test]
