@@ -59,7 +59,7 @@ pub(crate) fn rank(config: &Config, case: &Case) -> Ranking {
     let known = certain::gather(case, onset, config);
     let mut blame = blame::assign(case, &heats, &known);
     let wholes = whole::gather(case, &heats, &mut blame, |suspect, blame| is_echo(case, suspect, blame, &known));
-    cover::weigh(case, &mut blame);
+    cover::weigh(case, &heats, &mut blame);
     let overloaded = demand::gather(case, &heats, &mut blame);
     hush(case, &mut blame, &known);
     let total: f64 = blame.share.iter().sum();

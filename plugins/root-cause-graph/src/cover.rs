@@ -4,6 +4,7 @@
 use crate::{
     blame::{Blame, HOT},
     family::Family,
+    heat::Heat,
 };
 use tandem_sdk::root_cause::Case;
 
@@ -11,13 +12,14 @@ use tandem_sdk::root_cause::Case;
 const MIN_SUFFERERS: usize = 2;
 
 /// Weighs each suspect's blame by the share of the sufferers that need it: those right below who was asked about that are hot as users
-/// feel it. Who lies below none of them (the asked one itself, a version of its model) concerns all.
-pub(crate) fn weigh(case: &Case, blame: &mut Blame) {
+/// feel it, or gone. Who lies below none of them (the asked one itself, a version of its model) concerns all.
+pub(crate) fn weigh(case: &Case, heats: &[Heat], blame: &mut Blame) {
     let feels = |suspect: u32| {
-        [Family::Errors, Family::Latency].iter().any(|family| {
-            let family = family.index();
-            blame.hot[suspect as usize][family] >= HOT[family]
-        })
+        heats[suspect as usize].gone
+            || [Family::Errors, Family::Latency].iter().any(|family| {
+                let family = family.index();
+                blame.hot[suspect as usize][family] >= HOT[family]
+            })
     };
     let mut sufferers: Vec<u32> =
         case.asked.iter().flat_map(|asked| &blame.below[*asked as usize]).copied().filter(|one| feels(*one)).collect();

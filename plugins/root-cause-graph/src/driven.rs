@@ -46,8 +46,9 @@ const EFFORT: [&str; 9] = ["current", "duty", "energy", "fan", "instant", "load"
 const AIR: [&str; 4] = ["ambient", "inlet", "intake", "room"];
 /// Of these the free part falls as the rest is used for what can be given back at once.
 const GIVEN_BACK: &str = "memory.free";
-/// Of links: one over which nothing comes any more is not idle but dead.
-const LINK: &str = "interface.";
+/// How much is waited: more may be too much, and less is a relief. (Of a processor that falls idle while its like work more the same
+/// cannot be said: theirs is the work it leaves undone.)
+const WAITING: [&str; 5] = ["io.time", "latency", "stalled", "waiting", "weighted"];
 /// What lies in front of `speed` where that is a fan's.
 const FAN: &str = "fan";
 
@@ -60,6 +61,8 @@ pub(crate) enum Driven {
     Work,
     /// Unless it comes nearly to an end.
     Effort,
+    /// In its falls.
+    Waiting,
 }
 
 /// Reads it from a name and from whose signal it is; a name without a dot is not canonical and is not driven.
@@ -77,11 +80,14 @@ pub(crate) fn read(name: &str, suspect: &str) -> Driven {
     let last = words.next().unwrap_or_default();
     // A link that has become slower is no fan.
     let is_of_link = last == "speed" && !rest.contains(FAN);
-    let (works, is_link) = (WORK.contains(&last), name.starts_with(LINK));
-    match works || EFFORT.contains(&last) && !is_of_link {
-        false => Driven::No,
-        true if works && !is_link => Driven::Work,
-        true => Driven::Effort,
+    if WORK.contains(&last) {
+        Driven::Work
+    } else if EFFORT.contains(&last) && !is_of_link {
+        Driven::Effort
+    } else if WAITING.iter().any(|word| rest.ends_with(word)) {
+        Driven::Waiting
+    } else {
+        Driven::No
     }
 }
 
@@ -92,7 +98,7 @@ mod tests {
     #[test]
     fn what_follows_from_what_is_asked_is_told_from_what_is_amiss() {
         for (name, driven) in [
-            ("interface.receive.bytes", Driven::Effort),
+            ("interface.receive.bytes", Driven::Work),
             ("interface.receive.errors", Driven::No),
             ("interface.transmit.drops", Driven::No),
             ("interface.speed", Driven::No),
@@ -116,11 +122,12 @@ mod tests {
             ("host.memory.available", Driven::No),
             ("filesystem.free", Driven::No),
             ("host.context-switches", Driven::Work),
-            ("host.pressure.cpu.waiting", Driven::No),
+            ("host.pressure.cpu.waiting", Driven::Waiting),
             ("host.tcp.retransmitted", Driven::No),
             ("disk.reads", Driven::Work),
-            ("disk.read.latency", Driven::No),
-            ("disk.io.time", Driven::No),
+            ("disk.read.latency", Driven::Waiting),
+            ("disk.io.time", Driven::Waiting),
+            ("host.cpu.time{mode=idle}", Driven::No),
             ("load", Driven::No),
             ("cpu", Driven::No),
         ] {

@@ -104,6 +104,7 @@ fn sign_of(column: &Column<'_>, frame: u32, onset: Timestamp, suspect: &str) -> 
     let (up, down) = match driven::read(&column.signal.name, suspect) {
         Driven::No => (deviation.up, deviation.down),
         Driven::Effort if deviation.times <= ENDED_SHARE => (capped(deviation.up), deviation.down),
+        Driven::Waiting => (deviation.up, capped(deviation.down)),
         Driven::Effort | Driven::Work => (capped(deviation.up), capped(deviation.down)),
     };
     let (up, down) = (up * reading.up, down * reading.down);

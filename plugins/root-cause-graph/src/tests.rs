@@ -269,7 +269,7 @@ fn a_failed_power_supply_explains_the_gpus_that_throttle() {
 fn a_fall_counts_as_much_as_a_rise() {
     let (cause, _, _, confident) = fleet()
         .signal("service:chat", "availability", 1.0, 0.8, ONSET)
-        .signal("switch:1", "interface.receive.bytes", 1e9, 0.0, ONSET)
+        .signal("switch:1", "interface.speed", 1e10, 0.01, ONSET)
         .calm("disk:1", "disk.read.bytes", 1e6)
         .first();
     assert_eq!((cause.as_str(), confident), ("switch:1", true));

@@ -29,7 +29,7 @@ pub(super) fn incidents_on_path<'a>(facts: &'a Facts<'_>) -> Vec<OnPath<'a>> {
         if !tells_of_itself(facts, incident) {
             continue;
         }
-        let touched: Vec<&EntityId> = alerting.chain(incident.causes.first().map(|cause| &cause.entity)).collect();
+        let touched: Vec<&EntityId> = alerting.chain(cause_of(facts, incident)).collect();
         let path = facts.paths.iter().find(|path| path.last().is_some_and(|end| touched.contains(&end)));
         if let Some(path) = path {
             found.push((path.len(), OnPath { incident, path }));
@@ -44,6 +44,16 @@ pub(super) fn incidents_on_path<'a>(facts: &'a Facts<'_>) -> Vec<OnPath<'a>> {
 fn tells_of_itself(facts: &Facts<'_>, incident: &Incident) -> bool {
     let mut alerts = incident.alerts.iter().filter_map(|fingerprint| facts.alerts.get(&fingerprint.0)).peekable();
     alerts.peek().is_none() || alerts.any(|alert| ![OBJECTIVES, BLAMES].contains(&alert.source.as_str()))
+}
+
+/// The first cause that an incident names, but for those that only a verdict has named to it.
+pub(super) fn cause_of<'a>(facts: &'a Facts<'_>, incident: &'a Incident) -> Option<&'a EntityId> {
+    let alerts: Vec<&Alert> = speaking(facts, incident).collect();
+    let is_echo = |entity: &EntityId| {
+        let mut of_it = alerts.iter().filter(|alert| alert.entity == *entity).peekable();
+        of_it.peek().is_some() && of_it.all(|alert| alert.source == BLAMES)
+    };
+    incident.causes.iter().map(|cause| &cause.entity).find(|entity| !is_echo(entity))
 }
 
 /// Grave incidents on a service's path, each with the alerts that speak for it.

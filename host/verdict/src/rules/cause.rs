@@ -2,7 +2,7 @@
 
 use super::{
     Drifting, Facts, advice,
-    below::{OnPath, speaking},
+    below::{OnPath, cause_of, speaking},
     cost, model,
 };
 use crate::ask::{Answer, new_version, version_id};
@@ -141,7 +141,7 @@ fn below(facts: &Facts<'_>, incident: Option<&OnPath<'_>>, felt: Option<&Objecti
             certainty: by_answer(is_first),
         });
     };
-    let of_incident = found.incident.causes.first().map(|cause| cause.entity.clone());
+    let of_incident = cause_of(facts, found.incident).cloned();
     let of_incident = of_incident.or_else(|| found.path.last().cloned());
     let agreed = ranked.filter(|(candidate, is_first)| {
         answer.is_some_and(|answer| answer.confident) && *is_first || Some(&candidate.entity) == of_incident.as_ref()

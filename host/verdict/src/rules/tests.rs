@@ -282,6 +282,15 @@ fn what_a_verdict_blames_is_no_evidence_for_a_verdict() {
     assert_eq!((quiet.infrastructure.state, quiet.cause), (Health::Ok, CauseKind::None), "another service feels it");
     let felt = judged(&[missed(Indicator::Availability)]);
     assert_eq!((felt.infrastructure.state, felt.cause), (Health::Ok, CauseKind::Unknown), "{}", felt.sentence);
+    // Beside a fault elsewhere that the same incident holds it is still an echo.
+    let (mut mixed, fault) = incident("gpu:3");
+    let blamed = alerts.remove("f").map(|alert| Alert { fingerprint: Fingerprint("b".into()), ..alert });
+    let elsewhere = fault.into_values().map(|alert| Alert { entity: id("disk:elsewhere"), ..alert });
+    let both: BTreeMap<String, Alert> =
+        blamed.into_iter().chain(elsewhere).map(|alert| (alert.fingerprint.0.clone(), alert)).collect();
+    mixed.alerts = both.keys().map(|fingerprint| Fingerprint(fingerprint.clone())).collect();
+    let beside = verdict_of((None, &[]), &[], Timestamp(200), &[mixed], &both);
+    assert_eq!((beside.infrastructure.state, beside.cause), (Health::Ok, CauseKind::None), "{}", beside.sentence);
 }
 
 #[test]
