@@ -117,12 +117,15 @@ fn measured(report: &DriftReport) -> String {
             report.model,
             report.version
         ),
-        count => format!(
-            "{count} of {} columns of {} version {} have drifted: {named}{tail}",
-            columns.len(),
-            report.model,
-            report.version
-        ),
+        count => {
+            let has = if count == 1 { "has" } else { "have" };
+            let (columns, model, version) = (columns.len(), &report.model, &report.version);
+            let too_few = match report.state {
+                DriftState::Stable => ", which is too few to call it drift",
+                _ => "",
+            };
+            format!("{count} of {columns} columns of {model} version {version} {has} drifted: {named}{too_few}{tail}")
+        }
     }
 }
 

@@ -366,6 +366,17 @@ fn labels_that_never_come_or_have_stopped_are_told() {
 }
 
 #[test]
+fn a_column_that_moved_alone_is_told_as_too_few() {
+    let told = |state| verdict(Some(&report(state, &["age"])), None).model.evidence.join("; ");
+    let stable = told(DriftState::Stable);
+    assert!(
+        stable.contains("1 of 2 columns of m version 1 has drifted: age, which is too few to call it drift"),
+        "{stable}"
+    );
+    assert!(!told(DriftState::Drifted).contains("too few"));
+}
+
+#[test]
 fn a_report_that_cannot_say_tells_why() {
     let mut report = report(DriftState::InsufficientData, &[]);
     report.columns[1].outcome = Err(tandem_domain::Failure::lasting(
