@@ -125,6 +125,8 @@ fn words(name: &str) -> impl Iterator<Item = String> + '_ {
 
 /// Reads a signal.
 pub(crate) fn read(name: &str, class: SignalClass) -> Reading {
+    // Dimensions tell whose it is and not what: a latency by GPU is one.
+    let name = name.split('{').next().unwrap_or_default();
     let has = |list: &[&str]| words(name).any(|word| list.contains(&word.as_str()));
     let inside = Reading { family: Family::Inside, up: 1.0, down: 1.0 };
     match class {
@@ -166,6 +168,7 @@ mod tests {
             ("disk.read.latency", Family::Inside),
             ("memory.available", Family::Inside),
             ("something", Family::Inside),
+            ("model.latency{gpu=GPU-1}", Family::Latency),
         ] {
             assert_eq!(read(name, SignalClass::Unknown).family, family, "{name}");
         }
