@@ -1,9 +1,10 @@
 //! Stories as data: a file and a seed become what a fleet shows, step after step, and what would be right to say of it.
-//! Pure: no IO, no clock; the same file, seed and start give the same steps. See `docs/stories.md` for how to write one.
+//! Pure but for `folder`, which reads story files: no other IO, no clock; the same file, seed and start give the same steps. See `docs/stories.md` for how to write one.
 
 mod draw;
 mod error;
 mod expression;
+mod folder;
 mod happening;
 mod library;
 mod limits;

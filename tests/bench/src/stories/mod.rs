@@ -11,14 +11,8 @@ mod print;
 mod symptoms;
 
 use judge::{Case, Judge};
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 use tandem_story::{About, Library};
-
-/// Bytes of one story file that is read from a folder: the library says the limit, this only keeps a slip from filling memory.
-const MAX_FILE_BYTES: u64 = 4 << 20;
 
 /// Stories, seeds, and how much is told.
 #[derive(Debug, clap::Args)]
@@ -106,28 +100,8 @@ impl Stories {
 /// The bundled stories and those of a folder, and the names of the latter.
 fn library(files: Option<&Path>) -> (Library, Vec<String>) {
     let mut library = Library::bundled();
-    let Some(folder) = files else { return (library, Vec::new()) };
-    for (name, text) in read(&folder.join("fleets")) {
-        library.add_fleet(name, text);
-    }
-    let stories = read(folder);
-    assert!(!stories.is_empty(), "{} holds no .toml file", folder.display());
-    let own = stories.keys().cloned().collect();
-    stories.into_iter().for_each(|(name, text)| library.add_story(name, text));
-    (library, own)
-}
-
-fn read(folder: &Path) -> BTreeMap<String, String> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let files = entries.filter(|path| path.extension().is_some_and(|e| e == "toml"));
-    files
-        .map(|path| {
-            let size = path.metadata().map_or(0, |metadata| metadata.len());
-            assert!(size <= MAX_FILE_BYTES, "{} is longer than {MAX_FILE_BYTES} bytes", path.display());
-            let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), text)
-        })
-        .collect()
+    let own = files.map(|folder| library.add_folder(folder).unwrap_or_else(|error| panic!("{error}")));
+    (library, own.unwrap_or_default())
 }
 
 /// Those asked for, else those of the folder, else all that are not long.

@@ -8,7 +8,7 @@ use super::stop::Stop;
 use anyhow::{Context, bail};
 use player::Player;
 use stage::Stage;
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 use tandem_domain::{Timestamp, time::Clock};
 use tandem_story::{Library, Play, Shown};
 use tokio::time::Instant;
@@ -22,7 +22,7 @@ const MOST_SILENT_STEPS: u32 = 20;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  tandem demo --list\n  tandem demo gpu-off-bus --speed 20\n  tandem demo power-feed --scrape nut,ipmi\n  \
-                        tandem demo packet-loss-switch --serve --speed 30\n\n\
+                        tandem demo packet-loss-switch --serve --speed 30\n  tandem demo my-story --files stories --serve --speed 30\n\n\
                         Everything that is sent carries the label demo=\"STORY\". Faster than real time the story begins in the past, so \
                         that it ends now; what depends on time itself (objectives, what is usual) a running server sees in real \
                         time only, and one of the story's own (--serve) at any speed.\nStop it with Ctrl-C."
@@ -34,6 +34,9 @@ pub(super) struct Demo {
     /// Shows all stories.
     #[arg(long)]
     list: bool,
+    /// A folder with stories of your own, DIR/*.toml, and their fleets, DIR/fleets/*.toml; see docs/stories.md.
+    #[arg(long, value_name = "DIR")]
+    files: Option<PathBuf>,
     /// Where the server is.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8420")]
     server: String,
@@ -58,7 +61,10 @@ fn speed(text: &str) -> Result<f64, String> {
 
 impl Demo {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
-        let library = Library::bundled();
+        let mut library = Library::bundled();
+        if let Some(folder) = &self.files {
+            library.add_folder(folder)?;
+        }
         if self.list {
             return list(&library);
         }
