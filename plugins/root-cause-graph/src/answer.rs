@@ -10,6 +10,7 @@ use crate::{
     onset, telling,
     whole::{self, Common},
 };
+use std::collections::BTreeMap;
 use tandem_sdk::{
     root_cause::{Case, Cause, CauseKind, Evidence, Ranking},
     types::Timestamp,
@@ -27,7 +28,7 @@ const MAX_SUFFERING: usize = 3;
 /// What is left of the confidence in a cause that is named for want of another.
 const ONLY_SUFFERS: f64 = 0.5;
 /// Below this share of the blame of the two first together, the first does not stand out.
-const CLOSE_MARGIN: f64 = 0.6;
+const CLOSE_MARGIN: f64 = 0.7;
 /// Kinds of suspects that are data rather than machines.
 const DATA_KINDS: [&str; 5] = ["feature", "dataset", "data-source", "pipeline", "table"];
 /// Names under which a model's own outputs drift.
@@ -58,9 +59,14 @@ pub(crate) fn rank(config: &Config, case: &Case) -> Ranking {
     let heats = heat::measure(case, onset);
     let known = certain::gather(case, onset, config);
     let mut blame = blame::assign(case, &heats, &known);
-    let wholes = whole::gather(case, &heats, &mut blame, |suspect, blame| is_echo(case, suspect, blame, &known));
-    cover::weigh(case, &heats, &mut blame);
+    // What all parts of a whole have in common may be that more is asked of all of them.
     let overloaded = demand::gather(case, &heats, &mut blame);
+    let is_echo_of = |suspect: u32, blame: &Blame| is_echo(case, suspect, blame, &known);
+    let wholes = match overloaded {
+        None => whole::gather(case, &heats, &mut blame, is_echo_of),
+        Some(_) => BTreeMap::new(),
+    };
+    cover::weigh(case, &heats, &mut blame);
     hush(case, &mut blame, &known);
     let total: f64 = blame.share.iter().sum();
     let mut order: Vec<u32> = (0..heats.len() as u32).filter(|s| blame.share[*s as usize] > 0.0).collect();

@@ -44,6 +44,8 @@ const WORK: [&str; 36] = [
 const EFFORT: [&str; 9] = ["current", "duty", "energy", "fan", "instant", "load", "power", "speed", "temperature"];
 /// Words of a signal or its suspect that tell of the air that comes in: its warmth is nobody's work.
 const AIR: [&str; 4] = ["ambient", "inlet", "intake", "room"];
+/// What is left of a stock: less of it harms nobody as long as most of it is there.
+const STOCK: [&str; 2] = ["available", "free"];
 /// Of these the free part falls as the rest is used for what can be given back at once.
 const GIVEN_BACK: &str = "memory.free";
 /// How much is waited: more may be too much, and less is a relief. (Of a processor that falls idle while its like work more the same
@@ -63,6 +65,8 @@ pub(crate) enum Driven {
     Effort,
     /// In its falls.
     Waiting,
+    /// In its falls, as long as most of it is left.
+    Stock,
 }
 
 /// Reads it from a name and from whose signal it is; a name without a dot is not canonical and is not driven.
@@ -84,6 +88,8 @@ pub(crate) fn read(name: &str, suspect: &str) -> Driven {
         Driven::Work
     } else if EFFORT.contains(&last) && !is_of_link {
         Driven::Effort
+    } else if STOCK.contains(&last) {
+        Driven::Stock
     } else if WAITING.iter().any(|word| rest.ends_with(word)) {
         Driven::Waiting
     } else {
@@ -119,8 +125,8 @@ mod tests {
             ("gpu.temperature.slowdown", Driven::No),
             ("host.memory.cached", Driven::Work),
             ("host.memory.free", Driven::Work),
-            ("host.memory.available", Driven::No),
-            ("filesystem.free", Driven::No),
+            ("host.memory.available", Driven::Stock),
+            ("filesystem.free", Driven::Stock),
             ("host.context-switches", Driven::Work),
             ("host.pressure.cpu.waiting", Driven::Waiting),
             ("host.tcp.retransmitted", Driven::No),

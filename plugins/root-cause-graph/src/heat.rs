@@ -7,9 +7,9 @@ use crate::{
     family::{self, Family},
     gone,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tandem_sdk::{
-    root_cause::{Case, Column, Direction, columns},
+    root_cause::{Case, Column, Dependency, Direction, columns},
     types::Timestamp,
 };
 
@@ -21,6 +21,8 @@ const GONE_HEAT: f64 = 30.0;
 const DRIVEN_SHARE: f64 = 0.9;
 /// A level that has fallen to this share of what it was has come to an end.
 const ENDED_SHARE: f64 = 0.1;
+/// A stock of which more than this share is left of what there was starves nobody.
+const LEFT_SHARE: f64 = 0.7;
 /// What is left of a deviation that all peers share: it is load, or the fault of something behind all of them.
 const SHARED_LEFT: f64 = 0.25;
 
@@ -105,6 +107,8 @@ fn sign_of(column: &Column<'_>, frame: u32, onset: Timestamp, suspect: &str) -> 
         Driven::No => (deviation.up, deviation.down),
         Driven::Effort if deviation.times <= ENDED_SHARE => (capped(deviation.up), deviation.down),
         Driven::Waiting => (deviation.up, capped(deviation.down)),
+        Driven::Stock if deviation.times < LEFT_SHARE => (deviation.up, deviation.down),
+        Driven::Stock => (deviation.up, capped(deviation.down)),
         Driven::Effort | Driven::Work => (capped(deviation.up), capped(deviation.down)),
     };
     let (up, down) = (up * reading.up, down * reading.down);
@@ -153,8 +157,12 @@ pub(crate) fn measure(case: &Case, onset: Timestamp) -> Vec<Heat> {
     heats
 }
 
-/// A deviation that the peers have too is taken down to what sets this one apart.
+/// A deviation that the peers have too is taken down to what sets this one apart. Of those who serve who was asked about, errors and
+/// waiting are left as they are: that all of them suffer is what is to be explained.
 fn compare_with_peers(case: &Case, heats: &mut [Heat]) {
+    let is_asked_of = |edge: &&Dependency| case.asked.contains(&edge.dependent);
+    let serving: BTreeSet<u32> = case.dependencies.iter().filter(is_asked_of).map(|edge| edge.dependency).collect();
+    let is_felt = |sign: &Sign| matches!(sign.family, Family::Errors | Family::Latency);
     let names: Vec<&str> = columns(case).map(|column| column.signal.name.as_str()).collect();
     for group in case.peers.iter().filter(|group| group.suspects.len() >= MIN_PEERS) {
         let mut by_name: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
@@ -170,7 +178,8 @@ fn compare_with_peers(case: &Case, heats: &mut [Heat]) {
             })
             .collect();
         for suspect in &group.suspects {
-            for sign in &mut heats[*suspect as usize].signs {
+            let serves = serving.contains(suspect);
+            for sign in heats[*suspect as usize].signs.iter_mut().filter(|sign| !(serves && is_felt(sign))) {
                 let Some(common) = shared.get(names[sign.signal as usize]) else { continue };
                 let own = signed(sign);
                 if own != 0.0 {

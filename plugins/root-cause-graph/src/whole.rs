@@ -15,9 +15,10 @@ const VERSION: &str = "model-version";
 const MIN_PARTS: usize = 2;
 /// Share of its parts that must be hot.
 const MOST_PARTS: f64 = 0.5;
-/// They are as hot as the leading suspect, which is one of them, or have at least this share of its heat: what is a little hot among
-/// many is chance.
+/// They have at least this share of the heat of the hottest of them: what is a little hot beside it is chance, or suffers from it.
 const ALIKE: f64 = 0.5;
+/// Beyond it hotter says nothing more: so many times what is hot.
+const MOST_HEAT: f64 = 20.0;
 /// Beside it, no more than this share of what is hot among its parts may be hot among others of their kind.
 const ELSEWHERE: f64 = 0.5;
 
@@ -86,9 +87,11 @@ fn in_common(
     kind: String,
     parts: &BTreeSet<u32>,
 ) -> Option<Common> {
-    let alike = ALIKE * blame.heat_of(leader as usize);
+    let heat = |suspect: u32| blame.heat_of(suspect as usize);
+    let hottest = parts.iter().map(|part| heat(*part)).fold(heat(leader), f64::max);
+    let alike = ALIKE * hottest.min(MOST_HEAT);
     let is_seen = |suspect: &u32| heats[*suspect as usize].observed;
-    let is_hot = |suspect: &u32| blame.heat_of(*suspect as usize) >= alike.max(1.0);
+    let is_hot = |suspect: &u32| heat(*suspect) >= alike.max(1.0);
     let share = |suspect: &u32| blame.share[*suspect as usize];
     let seen = parts.iter().filter(|part| is_seen(part)).count();
     let mut hot: Vec<u32> = parts.iter().copied().filter(|part| is_seen(part) && is_hot(part)).collect();

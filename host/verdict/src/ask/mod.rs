@@ -299,9 +299,9 @@ fn question(
         from: trouble.onset.plus_millis(-BEFORE_MILLIS),
         until: trouble.onset.plus_millis(AFTER_MILLIS).min(now),
     };
-    let entities: Vec<(u32, EntityId)> =
-        suspects.all.iter().enumerate().map(|(number, suspect)| (number as u32, suspect.id.clone())).collect();
-    let gathered = signals::gather(read, &entities, 0, window, now)?;
+    let numbered = (0..).zip(&suspects.all).map(|(number, suspect)| (number, suspect.id.clone()));
+    let of = signals::Asked { suspects: numbered.collect(), service: 0, replicas: suspects.replicas(snapshot) };
+    let gathered = signals::gather(read, &of, window, now)?;
     let changes = known::changes(read, snapshot, &mut suspects, &told, now)?;
     let faults = known::faults(read, snapshot, &suspects, &told)?;
     let drifted = known::drifted(&suspects, &told, now);

@@ -89,6 +89,17 @@ impl Suspects {
         number
     }
 
+    /// The replicas among the suspects, by the addresses of their servers.
+    pub(super) fn replicas(&self, snapshot: &Snapshot) -> BTreeMap<String, u32> {
+        let replicas = (0..).zip(&self.all).filter(|(_, suspect)| suspect.kind == "replica");
+        let known = replicas.filter_map(|(number, suspect)| Some((number, snapshot.entity(&suspect.id)?)));
+        let addresses = known.flat_map(|(number, entity)| {
+            let keys = entity.keys.iter().filter(|key| key.scheme == "address");
+            keys.map(move |key| (key.value.clone(), number))
+        });
+        addresses.collect()
+    }
+
     /// Suspects of one kind, kind by kind: what all of them do is load.
     fn alike(&self) -> Vec<Vec<u32>> {
         let mut by_kind: BTreeMap<&str, Vec<u32>> = BTreeMap::new();

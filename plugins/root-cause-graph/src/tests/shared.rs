@@ -146,3 +146,54 @@ fn who_shows_nothing_any_more_is_to_blame_and_what_it_holds_went_with_it() {
     assert!(ranking.causes[0].sentence.contains("shows nothing any more"), "{ranking:?}");
     assert_eq!(gone(true).first().0, "host:1");
 }
+
+/// Six replicas on as many hosts behind one silent switch, all of which need a store of features. One host is busy with something else;
+/// the others, and their replicas, are a little odd.
+fn beside_a_hog() -> Story {
+    let mut story = Story::default();
+    story.asked("service:chat").signal("service:chat", "model.latency", 0.2, 1.6, ONSET);
+    for n in 1..=6 {
+        let (replica, host) = (format!("replica:{n}"), format!("host:{n}"));
+        story.chain(&["service:chat", &replica, &host, "switch:a"]).chain(&[&replica, "host:store"]);
+        story.signal(&replica, "model.latency", 0.2, if n == 1 { 4.0 } else { 1.15 }, ONSET);
+        story.signal(&host, "host.cpu.time{mode=user}", 0.2, if n == 1 { 4.0 } else { 1.3 }, ONSET);
+    }
+    story.chain(&["host:store", "switch:a"]);
+    story.signal("host:store", "host.memory.faults.major", 0.2, 1.5, ONSET);
+    story
+}
+
+#[test]
+fn who_is_a_little_odd_beside_one_who_is_very_odd_shares_nothing_with_it() {
+    let (cause, kind, ..) = beside_a_hog().first();
+    assert_eq!((cause.as_str(), kind), ("host:1", Some(CauseKind::Infrastructure)));
+}
+
+#[test]
+fn a_stock_of_which_most_is_left_starves_nobody() {
+    let store = |left: f64| {
+        let mut story = fleet();
+        story.signal("service:chat", "model.latency", 0.2, 2.0, ONSET);
+        story.signal("replica:1", "model.latency", 0.2, 3.0, ONSET);
+        story.signal("gpu:1", "gpu.utilization", 0.4, 1.25, ONSET);
+        story.signal("host:1", "host.memory.available", 4e10, left, ONSET).first().0
+    };
+    assert_eq!(store(0.8), "gpu:1");
+    assert_eq!(store(0.05), "host:1");
+}
+
+#[test]
+fn a_rush_that_all_peers_and_all_parts_of_a_whole_feel_is_the_services() {
+    let mut story = Story::default();
+    story.asked("service:chat").signal("service:chat", "model.requests", 50.0, 2.5, ONSET);
+    story.signal("service:chat", "model.latency", 0.2, 2.0, ONSET);
+    let replicas: Vec<String> = (1..=6).map(|n| format!("replica:{n}")).collect();
+    for (n, replica) in (1..).zip(&replicas) {
+        let host = format!("host:{n}");
+        story.chain(&["service:chat", replica, &host, "switch:a"]);
+        story.signal(replica, "model.latency", 0.2, 2.0, ONSET);
+        story.signal(&host, "host.cpu.time{mode=user}", 0.2, 2.2, ONSET);
+    }
+    let (cause, kind, ..) = story.peers(&replicas).first();
+    assert_eq!((cause.as_str(), kind), ("service:chat", Some(CauseKind::Infrastructure)));
+}
