@@ -34,6 +34,8 @@ const FAILING_SLOTS: usize = 4;
 const SELDOM_OVER_SLOTS: usize = 60;
 /// … and must go on in the last so many (five minutes).
 const SELDOM_SLOTS: usize = 20;
+/// A shorter time in which so many times as many certainly fail is when it began, though the longer one was looked at.
+const SUDDEN: f64 = 3.0;
 /// Requests that are later than usual are a symptom from this share on …
 const FELT_SHARE: f64 = 0.05;
 /// … and from this one on where they take a multiple of what they do: one in a hundred is what most promises allow.
@@ -255,13 +257,17 @@ impl Sender {
         }
         // It began with the failure since which it is surest: a stray one long before is none of it.
         let failing = self.failures.iter().rev().enumerate().filter(|(_, sent)| sent.failed > 0.0);
-        let spans =
-            failing.filter(|(back, _)| back + 1 >= SELDOM_SLOTS).map(|(back, _)| (back, self.counted_back(back + 1)));
-        let surest = spans.max_by(|(_, a), (_, b)| a.least_failed_share().total_cmp(&b.least_failed_share()));
-        let (back, over) = surest?;
+        let spans: Vec<(usize, Sent)> = failing.map(|(back, _)| (back, self.counted_back(back + 1))).collect();
+        let surest = |least: usize| {
+            let long = spans.iter().filter(|(back, _)| back + 1 >= least);
+            long.max_by(|(_, a), (_, b)| a.least_failed_share().total_cmp(&b.least_failed_share()))
+        };
+        let (back, over) = surest(SELDOM_SLOTS)?;
         let is_seldom = over.failed < (back + 1) as f64;
+        let (sudden, since) = surest(1)?;
+        let began = if since.least_failed_share() >= SUDDEN * over.least_failed_share() { sudden } else { back };
         (is_seldom && rules::is_certain(over.failed, over.requests, bound, least_bad))
-            .then_some((over.failed_share(), back))
+            .then_some((over.failed_share(), *began))
     }
 
     /// What was asked and what failed in so many of the newest slots, up to a quarter of an hour.

@@ -208,6 +208,18 @@ fn failures_of_few_requests_are_told_by_a_longer_time_and_a_handful_is_not() {
 }
 
 #[test]
+fn many_failures_after_a_stray_one_began_with_the_many() {
+    let mut fleet = Fleet::new(4, 1.4);
+    fleet.run(129, |_| WELL);
+    fleet.step(|replica| if replica == 2 { (1.0, 0.02, 0.06) } else { WELL });
+    fleet.run(20, |_| WELL);
+    let (slots, judged) =
+        fleet.until(|_| (1.0, 0.02, 0.12), |judged| judged.failing.since.is_some()).expect("they fail");
+    let since = judged.failing.since.expect("it has begun");
+    assert!(slots <= 4 && since >= 1_150, "{since} after {slots}");
+}
+
+#[test]
 fn nothing_is_said_before_there_is_a_past_or_of_a_handful_of_requests() {
     let mut fleet = Fleet::new(2, 20.0);
     assert!(!fleet.run(40, |_| WELL).late.knows);
