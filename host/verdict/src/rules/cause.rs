@@ -31,6 +31,8 @@ pub(super) struct Certainty {
     confidence: f64,
 }
 
+/// The kind of what is asked about.
+const SERVICE: &str = "service";
 /// A candidate that has less than this share of what the strongest has is far behind.
 const NEAR_SHARE: f64 = 0.5;
 /// Signs that make an answer one to stand by.
@@ -223,13 +225,15 @@ fn sentence(
     let service = facts.service;
     let felt = feeling(facts);
     match (wrong, below) {
-        (None, Some(Below { told, .. })) => {
+        (None, Some(Below { told, entity, .. })) => {
+            let is_own = entity.as_ref().is_some_and(|entity| entity.kind() == SERVICE);
+            let opening = if is_own { String::new() } else { format!("{service} depends on what fails: ") };
             let model_says = match model.state {
                 Health::Ok => "the model's answers are as expected",
                 Health::Degraded => "its answers are wrong too",
                 Health::Unknown => "nothing is known of the model's answers",
             };
-            format!("{service} depends on what fails: {told}; {model_says}{felt}")
+            format!("{opening}{told}; {model_says}{felt}")
         }
         (Some(Wrong { what, .. }), None) => {
             let felt = if what.contains("disagreed") { String::new() } else { felt };
@@ -250,7 +254,11 @@ fn sentence(
                 "{service} does not keep what it promises: {}; nothing that lies below it and nothing in its data says why",
                 missed.sentence
             ),
-            (_, Some(candidate), _) => format!("{service}: {}{felt}", candidate.sentence.trim_end_matches('.')),
+            (_, Some(candidate), _) => {
+                // Of the service itself the sentence says whose it is.
+                let whose = if candidate.entity.kind() == SERVICE { String::new() } else { format!("{service}: ") };
+                format!("{whose}{}{felt}", candidate.sentence.trim_end_matches('.'))
+            }
             (_, None, _) => format!("{service} is not right{felt}"),
         },
     }
