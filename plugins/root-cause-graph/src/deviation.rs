@@ -21,6 +21,9 @@ const USUAL_PRESENCE: f64 = 0.25;
 /// as much the longer it stays away.
 const FROM_NOTHING: f64 = 10.0;
 const STAYS_AWAY: f64 = 2.0;
+/// Away for a smaller share of the time than this it counts that much less: of hundreds of counters that stand still, there is always
+/// one that has just moved twice.
+const OFTEN_AWAY: f64 = 0.2;
 /// Beyond it "far" says nothing more.
 pub(crate) const MAX_SCORE: f64 = 1_000_000.0;
 
@@ -52,10 +55,10 @@ pub(crate) fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
 impl Course {
     /// Learns from the values before the onset; nothing where they are too few. Median and quartiles bear a quarter of
     /// strays; the 99th percentiles beside them keep a signal that spikes every hour from being told for its next spike.
-    pub(crate) fn learn(before: &[f64]) -> Option<Self> {
+    pub(crate) fn learn(before: &[f64], least_spread: f64) -> Option<Self> {
         let learned =
             if before.len() >= GUARD_FROM { &before[..(before.len() as f64 * LEARNED_SHARE) as usize] } else { before };
-        Self::of(learned)
+        Self::of(learned).map(|course| course.at_least(least_spread))
     }
 
     /// Learns from all of these values.
@@ -72,6 +75,11 @@ impl Course {
         let presence = (values.len() as f64 / learned.len() as f64 / USUAL_PRESENCE).min(1.0);
         // Values at the end of what a number can hold have no spread that is one.
         [middle, up, down].iter().all(|value| value.is_finite()).then_some(Self { middle, up, down, presence })
+    }
+
+    /// The same with a spread of so much at the least.
+    fn at_least(self, spread: f64) -> Self {
+        Self { up: self.up.max(spread), down: self.down.max(spread), ..self }
     }
 
     /// How far a value is from the course, with its direction as sign; 0 for a missing one.
@@ -104,16 +112,19 @@ pub(crate) struct Deviation {
 }
 
 impl Deviation {
-    /// Nothing where there is nothing to compare.
-    pub(crate) fn of(before: &[f64], after: &[f64]) -> Option<Self> {
-        let course = Course::learn(before)?;
+    /// Nothing where there is nothing to compare. No spread is taken for less than `least_spread`, in the signal's own unit.
+    pub(crate) fn of(before: &[f64], after: &[f64], least_spread: f64) -> Option<Self> {
+        let course = Course::learn(before, least_spread)?;
         let profile: Vec<f64> = after.iter().map(|value| course.distance(*value)).collect();
         let there = sorted(after.iter().zip(&profile).filter(|(value, _)| value.is_finite()).map(|(_, d)| *d));
         if there.is_empty() {
             return None;
         }
         let few = ((there.len() as f64 * STANDING_SHARE).ceil() as usize).clamp(1, there.len());
-        let longer = |away: usize| 1.0 + STAYS_AWAY * away as f64 / there.len() as f64;
+        let longer = |away: usize| {
+            let share = away as f64 / there.len() as f64;
+            (1.0 + STAYS_AWAY * share) * (share / OFTEN_AWAY).min(1.0)
+        };
         let (mut up, mut down) = (there[there.len() - few].max(0.0), (-there[few - 1]).max(0.0));
         if course.up == 0.0 {
             up *= longer(there.iter().filter(|distance| **distance > 0.0).count());
@@ -137,7 +148,7 @@ mod tests {
     }
 
     fn of(before: &[f64], after: &[f64]) -> Deviation {
-        Deviation::of(before, after).expect("enough values")
+        Deviation::of(before, after, 0.0).expect("enough values")
     }
 
     #[test]
@@ -191,8 +202,11 @@ mod tests {
         assert_eq!(of(&[0.0; 60], &after).up, 0.0);
         after[3] = 1.0;
         let once = of(&[0.0; 60], &after).up;
+        after[..5].fill(1.0);
+        let often = of(&[0.0; 60], &after).up;
         let always = of(&[0.0; 60], &[1e-9; 20]).up;
-        assert!(once >= FROM_NOTHING && once < always && always == 3.0 * FROM_NOTHING, "{once} {always}");
+        assert!(once < 3.0 && often > FROM_NOTHING && often < always, "{once} {often} {always}");
+        assert_eq!(always, 3.0 * FROM_NOTHING);
     }
 
     #[test]
@@ -202,8 +216,8 @@ mod tests {
         };
         let (usual, rare) = (of(&gappy(2), &noisy(2.0, 20)).up, of(&gappy(20), &noisy(2.0, 20)).up);
         assert!(rare < usual * 0.4, "{rare} {usual}");
-        assert_eq!(Deviation::of(&noisy(1.0, 7), &noisy(2.0, 20)), None);
-        assert_eq!(Deviation::of(&noisy(1.0, 50), &[f64::NAN; 5]), None);
-        assert_eq!(Deviation::of(&[f64::MAX, f64::MIN].repeat(20), &[0.0; 5]), None);
+        assert_eq!(Deviation::of(&noisy(1.0, 7), &noisy(2.0, 20), 0.0), None);
+        assert_eq!(Deviation::of(&noisy(1.0, 50), &[f64::NAN; 5], 0.0), None);
+        assert_eq!(Deviation::of(&[f64::MAX, f64::MIN].repeat(20), &[0.0; 5], 0.0), None);
     }
 }

@@ -23,6 +23,9 @@ const DRIVEN_SHARE: f64 = 0.9;
 const ENDED_SHARE: f64 = 0.1;
 /// A stock of which more than this share is left of what there was starves nobody.
 const LEFT_SHARE: f64 = 0.7;
+/// The share of requests that failed, and the least spread of it.
+const FAILED_SHARE: &str = "model.errors";
+const LEAST_FAILED_SPREAD: f64 = 0.000_5;
 /// What is left of a deviation that all peers share: it is load, or the fault of something behind all of them.
 const SHARED_LEFT: f64 = 0.25;
 
@@ -98,9 +101,14 @@ impl Heat {
     }
 }
 
+/// The least that counts as a spread: twice it, one request in a thousand that fails, is the least that users feel.
+fn least_spread(name: &str) -> f64 {
+    if name.split('{').next() == Some(FAILED_SHARE) { LEAST_FAILED_SPREAD } else { 0.0 }
+}
+
 fn sign_of(column: &Column<'_>, frame: u32, onset: Timestamp, suspect: &str) -> Option<Sign> {
     let cut = column.at.partition_point(|at| *at < onset);
-    let deviation = Deviation::of(&column.value[..cut], &column.value[cut..])?;
+    let deviation = Deviation::of(&column.value[..cut], &column.value[cut..], least_spread(&column.signal.name))?;
     let reading = family::read(&column.signal.name, column.signal.class);
     let capped = |score: f64| score.min(DRIVEN_SHARE * HOT[reading.family.index()]);
     let (up, down) = match driven::read(&column.signal.name, suspect) {
@@ -195,5 +203,20 @@ fn signed(sign: &Sign) -> f64 {
     match sign.direction {
         Direction::Up => sign.distance,
         Direction::Down => -sign.distance,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_share_that_nobody_feels_is_not_far_out_however_still_it_was() {
+        let far = |after: f64| {
+            let least = least_spread("model.errors{server=a}");
+            Deviation::of(&[0.000_2; 60], &[after; 20], least).expect("enough values").up
+        };
+        assert!(far(0.000_3) < HOT[Family::Errors.index()] && far(0.002) > HOT[Family::Errors.index()]);
+        assert_eq!(least_spread("model.latency"), 0.0);
     }
 }
