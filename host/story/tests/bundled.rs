@@ -52,6 +52,20 @@ impl Seen {
     }
 }
 
+/// Where the stories lie that are played for the benchmark alone.
+const OTHERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/bench/stories");
+
+#[test]
+fn every_story_of_the_benchmark_makes_sense_and_begins() {
+    let mut library = Library::bundled();
+    let names = library.add_folder(OTHERS.as_ref()).expect("they can be read");
+    assert!(names.len() >= 70, "{}", names.len());
+    for name in names {
+        let mut play = Play::new(&library, &name, 1, START).unwrap_or_else(|error| panic!("{error}"));
+        assert!(play.step().is_some_and(|shown| !shown.samples.is_empty()), "{name} shows nothing");
+    }
+}
+
 #[test]
 fn every_bundled_story_plays_and_its_series_are_distinct_and_mostly_there() {
     let library = Library::bundled();
