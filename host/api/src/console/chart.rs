@@ -8,8 +8,11 @@ use tandem_domain::{Timestamp, series::Points};
 /// Size of a chart in units of its own; the page scales it.
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 190.0;
-/// Room for the numbers at the left, the times below, and the marks above.
+/// Room for the numbers at the left at the least, the times below, and the marks above.
 const LEFT: f64 = 86.0;
+/// Room that a letter of the numbers takes, and what is beside them.
+const LETTER: f64 = 6.6;
+const BESIDE: f64 = 12.0;
 const RIGHT: f64 = 10.0;
 const TOP: f64 = 24.0;
 const BOTTOM: f64 = 22.0;
@@ -55,6 +58,8 @@ struct Scale {
     span: f64,
     low: f64,
     range: f64,
+    /// Where the lines begin: beside the longest number.
+    left: f64,
 }
 
 impl Scale {
@@ -75,11 +80,24 @@ impl Scale {
         let never_below = finite().all(|value| value >= 0.0);
         low = if never_below { (low - margin).max(0.0) } else { low - margin };
         high += margin;
-        Some(Self { from: chart.from.0 as f64, span, low, range: high - low })
+        let mut scale = Self { from: chart.from.0 as f64, span, low, range: high - low, left: LEFT };
+        let letters = (0..=LEVELS).map(|step| scale.number(chart, step).chars().count()).max().unwrap_or(0);
+        scale.left = LEFT.max(BESIDE + LETTER * letters as f64);
+        Some(scale)
+    }
+
+    /// The value of a line across, from the lowest.
+    fn level(&self, step: usize) -> f64 {
+        self.low + self.range * step as f64 / LEVELS as f64
+    }
+
+    /// What stands beside a line across.
+    fn number(&self, chart: &Chart, step: usize) -> String {
+        figures::show(&chart.name, &chart.unit, self.level(step))
     }
 
     fn x(&self, at: Timestamp) -> f64 {
-        LEFT + (at.0 as f64 - self.from) / self.span * (WIDTH - LEFT - RIGHT)
+        self.left + (at.0 as f64 - self.from) / self.span * (WIDTH - self.left - RIGHT)
     }
 
     fn y(&self, value: f64) -> f64 {
@@ -92,16 +110,16 @@ impl Scale {
 pub(super) fn draw(chart: &Chart) -> Option<Markup> {
     let scale = Scale::of(chart)?;
     let (bottom, right) = (HEIGHT - BOTTOM, WIDTH - RIGHT);
-    let level = |step: usize| scale.low + scale.range * step as f64 / LEVELS as f64;
+    let left = scale.left;
     let time = |step: i64| chart.from.plus_millis(chart.to.millis_since(chart.from) * step / TIMES);
     let said = said(chart);
     Some(html! {
         svg.chart viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(said) {
             title { (said) }
             @for step in 0..=LEVELS {
-                @let (value, y) = (level(step), scale.y(level(step)));
-                line.grid x1=(LEFT) x2=(right) y1=(tenth(y)) y2=(tenth(y)) {}
-                text.level x=(LEFT - 6.0) y=(tenth(y + 4.0)) text-anchor="end" { (figures::show(&chart.name, &chart.unit, value)) }
+                @let y = scale.y(scale.level(step));
+                line.grid x1=(left) x2=(right) y1=(tenth(y)) y2=(tenth(y)) {}
+                text.level x=(left - 6.0) y=(tenth(y + 4.0)) text-anchor="end" { (scale.number(chart, step)) }
             }
             @for step in 0..=TIMES {
                 @let at = time(step);
@@ -109,15 +127,15 @@ pub(super) fn draw(chart: &Chart) -> Option<Markup> {
             }
             @if let Some((low, high)) = chart.band {
                 @let (upper, lower) = (scale.y(if high.is_finite() { high } else { f64::MAX }), scale.y(if low.is_finite() { low } else { f64::MIN }));
-                rect.band x=(LEFT) y=(tenth(upper)) width=(right - LEFT) height=(tenth((lower - upper).max(1.0))) {}
+                rect.band x=(left) y=(tenth(upper)) width=(right - left) height=(tenth((lower - upper).max(1.0))) {}
             }
             path.course d=(PreEscaped(path(chart, &scale))) {}
             @for (row, mark) in chart.marks.iter().filter(|mark| mark.at >= chart.from && mark.at <= chart.to).enumerate() {
                 @let x = scale.x(mark.at);
                 line.mark x1=(tenth(x)) x2=(tenth(x)) y1=(TOP - 4.0) y2=(bottom) {}
-                @let left = x > WIDTH * 0.7;
-                text.mark x=(tenth(if left { x - 3.0 } else { x + 3.0 })) y=(10.0 + 11.0 * (row % 2) as f64)
-                    text-anchor=(if left { "end" } else { "start" }) { (cut(&mark.label)) }
+                @let is_right = x > WIDTH * 0.7;
+                text.mark x=(tenth(if is_right { x - 3.0 } else { x + 3.0 })) y=(10.0 + 11.0 * (row % 2) as f64)
+                    text-anchor=(if is_right { "end" } else { "start" }) { (cut(&mark.label)) }
             }
         }
     })
@@ -252,6 +270,16 @@ mod tests {
         flat.band = Some((f64::NEG_INFINITY, f64::INFINITY));
         let drawn = draw(&flat).expect("drawn").into_string();
         assert!(!drawn.contains("NaN") && !drawn.contains("inf\""), "{drawn}");
+    }
+
+    #[test]
+    fn long_numbers_have_room() {
+        let mut long = chart(&[0.0, 18.1]);
+        (long.name, long.unit, long.band) = ("model.requests".into(), "request/s".into(), None);
+        let scale = Scale::of(&long).expect("a scale");
+        let letters = scale.number(&long, LEVELS).len() as f64;
+        assert!(scale.left > LEFT && scale.left >= LETTER * letters + 6.0, "{} for {letters}", scale.left);
+        assert_eq!(Scale::of(&chart(&[40.0, 45.0])).expect("a scale").left, LEFT);
     }
 
     #[test]
