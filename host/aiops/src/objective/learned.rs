@@ -15,6 +15,8 @@ use tandem_domain::{
     objective::{Counted, Indicator, Keeping, Objective, ObjectiveStanding},
 };
 
+/// Milliseconds of a minute.
+const MINUTE_MILLIS: i64 = 60_000;
 /// Windows that are shown of what was learned, in minutes: as far as slots are told apart.
 const SHOWN_MINUTES: [i64; 2] = [2, 5];
 /// Minutes of labels that are shown.
@@ -49,6 +51,16 @@ fn severity(standing: &Standing, is_grave: bool) -> Option<Severity> {
     standing.since.map(|_| if is_grave { Severity::Critical } else { Severity::Warning })
 }
 
+/// What was counted since lateness began, where that is longer ago than what is shown of all times.
+fn since_it_began(late: &Standing, at: Timestamp) -> Option<Counted> {
+    let began = late.since.map(|slot| Timestamp(slot * SLOT_MILLIS))?;
+    // One more, so that it reaches back to the slot before, from which trouble is dated.
+    let minutes = at.millis_since(began).div_euclid(MINUTE_MILLIS) + 2;
+    let good = (late.cost.asked - late.cost.bad).max(0.0);
+    let longest = SHOWN_MINUTES.into_iter().max().unwrap_or_default();
+    (minutes > longest).then_some(Counted { minutes, covered: 1.0, good, total: late.cost.asked })
+}
+
 /// How the requests of a service stand beside the time that was usual.
 pub(super) fn latency(
     service: &str,
@@ -58,8 +70,9 @@ pub(super) fn latency(
     at: Timestamp,
 ) -> ObjectiveStanding {
     let late = &judged.late;
-    let counted: Vec<_> = SHOWN_MINUTES.iter().map(|minutes| usual.counted(service, *minutes)).collect();
+    let mut counted: Vec<_> = SHOWN_MINUTES.iter().map(|minutes| usual.counted(service, *minutes)).collect();
     let requests: f64 = counted.first().map_or(0.0, |two| two.total);
+    counted.extend(since_it_began(late, at));
     let learned = &late.learned;
     let keeping = match late.since {
         Some(_) => Keeping::Burning,

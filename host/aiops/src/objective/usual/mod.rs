@@ -72,6 +72,15 @@ struct Sender {
     failures: VecDeque<Sent>,
 }
 
+/// What was asked while a symptom burned, and how much of it was bad.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Cost {
+    /// Requests.
+    pub asked: f64,
+    /// Those that were late.
+    pub bad: f64,
+}
+
 /// What is said of one symptom.
 #[derive(Debug, Clone, Default)]
 struct Burning {
@@ -81,6 +90,8 @@ struct Burning {
     /// Who was concerned when it last was so.
     of: Vec<EntityId>,
     learned: Learned,
+    /// What it has cost since it began.
+    cost: Cost,
 }
 
 /// A service.
@@ -105,6 +116,8 @@ pub struct Standing {
     pub learned: Learned,
     /// The time above which a request is late; of latency only.
     pub bound: Option<f64>,
+    /// What it has cost since it began; of latency only.
+    pub cost: Cost,
     /// Why nothing is told though something is unusual.
     pub held: Option<String>,
     /// Whether enough past is there.
@@ -293,8 +306,8 @@ impl Burning {
     }
 
     fn standing(&self, bound: Option<f64>, held: Option<String>, knows: bool) -> Standing {
-        let Self { since, of, learned, .. } = self;
-        Standing { since: *since, of: of.clone(), learned: learned.clone(), bound, held, knows }
+        let Self { since, of, learned, cost, .. } = self;
+        Standing { since: *since, of: of.clone(), learned: learned.clone(), bound, cost: *cost, held, knows }
     }
 }
 
@@ -390,11 +403,31 @@ impl Service {
         });
         let waits = held.filter(|_| begins.is_some() && self.late.since.is_none());
         if waits.is_none() {
+            let before = self.late.since;
             self.late.step(slot, begins, calm);
+            self.count_late(slot, before);
         }
         let expected = of_all.or(pooled);
         let bound = expected.map(|expected| expected.bound);
         (self.late.standing(bound, waits, expected.is_some()), bound)
+    }
+
+    /// Counts the newest slot to what lateness has cost; where that has just begun, all slots since.
+    fn count_late(&mut self, slot: i64, before: Option<i64>) {
+        let Some(since) = self.late.since else { return };
+        let slots = if before.is_some() { 1 } else { usize::try_from(slot - since + 1).unwrap_or(1) };
+        let of = |sender: &Sender| {
+            let newest = sender.recent.iter().rev().take(slots);
+            newest.fold(Cost::default(), |sum, slot| Cost {
+                asked: sum.asked + slot.sent.requests,
+                bad: sum.bad + if slot.late { slot.sent.requests } else { 0.0 },
+            })
+        };
+        let each = self.senders.values().map(of).fold(0.0, |sum, one| sum + one.bad);
+        let all = of(&self.all);
+        self.late.cost.asked += all.asked;
+        // Where each for itself varies too much to say, all together say it.
+        self.late.cost.bad += if self.late.of.is_empty() { all.bad.max(each) } else { each };
     }
 
     /// How many times as long as usual the requests of those in the middle take, at least 1: as with a load that rises for all.
