@@ -15,6 +15,9 @@ use crate::rules::Drifting;
 const FOUND_LATE_MILLIS: i64 = 90_000;
 /// One that is held against its own past is dated back to the slot in which it began; that may have begun so much earlier.
 const SLOT_MILLIS: i64 = 15_000;
+/// Trouble that has changed is asked about at once, but no sooner than so long after it was asked about before, in milliseconds: an answer
+/// that changes what it was asked about would be chased by the next one without an end.
+const CHANGED_EVERY_MILLIS: i64 = 5_000;
 /// Answers change while trouble is young: it is asked again so often, in milliseconds …
 const YOUNG_EVERY_MILLIS: i64 = 30_000;
 /// … for so long after the onset …
@@ -126,7 +129,7 @@ pub(crate) struct Asked {
 pub(crate) fn ask_at(trouble: &Trouble, before: Option<&Asked>) -> Option<Timestamp> {
     let Some(before) = before else { return Some(Timestamp::MIN) };
     if before.signature != trouble.signature() {
-        return Some(Timestamp::MIN);
+        return Some(before.at.plus_millis(CHANGED_EVERY_MILLIS));
     }
     let age = before.at.millis_since(trouble.onset);
     match age {
@@ -192,6 +195,7 @@ mod tests {
         assert_eq!(ask_at(&trouble, Some(&asked(20))), Some(Timestamp(25 * 60_000)));
         assert_eq!(ask_at(&trouble, Some(&asked(61))), None);
         trouble.triggers.push(trigger(TriggerKind::Drift, 0));
-        assert_eq!(ask_at(&trouble, Some(&asked(61))), Some(Timestamp::MIN));
+        let changed = Timestamp(61 * 60_000 + CHANGED_EVERY_MILLIS);
+        assert_eq!(ask_at(&trouble, Some(&asked(61))), Some(changed), "it has changed, and is not chased");
     }
 }
