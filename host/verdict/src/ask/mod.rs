@@ -260,7 +260,9 @@ fn look(
         look.verdicts.push(verdict);
         if let Some(blame) = blame {
             let known = read.get::<Blame>(&name)?;
-            look.blames.extend(known.is_none_or(|known| !blame::same(&known, &blame)).then_some(blame));
+            // One answer blames once: what is told of a blame changes the verdict, and the two would chase each other.
+            let is_new = known.is_none_or(|known| known.asked_at != blame.asked_at && !blame::same(&known, &blame));
+            look.blames.extend(is_new.then_some(blame));
         }
         let Some(trouble) = trouble else { continue };
         look.troubled.insert(name.clone());

@@ -213,11 +213,23 @@ async fn whom_it_blames_with_confidence_is_written_down_until_the_trouble_is_ove
     let blame = blamed().expect("it was asked");
     assert!(blame.settled && blame.entity.is_none(), "nobody can answer: {blame:?}");
     let mut room = AskRoom::new(store.clone(), blames(Some("gpu:0")));
-    room.step(NOW).await.expect("asks");
-    room.step(NOW).await.expect("judges");
+    let later = NOW.plus_millis(1_000);
+    room.step(later).await.expect("asks");
+    room.step(later).await.expect("judges");
     let blame = blamed().expect("it was asked");
-    assert_eq!((blame.settled, blame.entity), (true, Some(EntityId("gpu:0".into()))));
+    assert_eq!((blame.settled, &blame.entity), (true, &Some(EntityId("gpu:0".into()))));
     assert_eq!(blame.sentence, "Its clock fell.");
+    // One answer blames once, whatever becomes of the verdict.
+    let other = Blame { entity: None, ..blame };
+    store
+        .write({
+            let other = other.clone();
+            move |tx| tx.put(&other)
+        })
+        .await
+        .expect("written");
+    room.step(later.plus_millis(1_000)).await.expect("judges");
+    assert_eq!(blamed(), Some(other));
     store.write(|tx| tx.put(&standing(Keeping::Kept))).await.expect("written");
     room.step(NOW.plus_millis(MINUTE)).await.expect("steps");
     assert_eq!(blamed(), None);
