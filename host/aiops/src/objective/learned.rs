@@ -56,9 +56,9 @@ fn since_it_began(late: &Standing, at: Timestamp) -> Option<Counted> {
     let began = late.since.map(|slot| Timestamp(slot * SLOT_MILLIS))?;
     // One more, so that it reaches back to the slot before, from which trouble is dated.
     let minutes = at.millis_since(began).div_euclid(MINUTE_MILLIS) + 2;
-    let good = (late.cost.asked - late.cost.bad).max(0.0);
+    let good = (late.tally.asked - late.tally.bad).max(0.0);
     let longest = SHOWN_MINUTES.into_iter().max().unwrap_or_default();
-    (minutes > longest).then_some(Counted { minutes, covered: 1.0, good, total: late.cost.asked })
+    (minutes > longest).then_some(Counted { minutes, covered: 1.0, good, total: late.tally.asked })
 }
 
 /// How the requests of a service stand beside the time that was usual.

@@ -74,7 +74,7 @@ struct Sender {
 
 /// What was asked while a symptom burned, and how much of it was bad.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Cost {
+pub struct Tally {
     /// Requests.
     pub asked: f64,
     /// Those that were late.
@@ -91,7 +91,7 @@ struct Burning {
     of: Vec<EntityId>,
     learned: Learned,
     /// What it has cost since it began.
-    cost: Cost,
+    tally: Tally,
 }
 
 /// A service.
@@ -117,7 +117,7 @@ pub struct Standing {
     /// The time above which a request is late; of latency only.
     pub bound: Option<f64>,
     /// What it has cost since it began; of latency only.
-    pub cost: Cost,
+    pub tally: Tally,
     /// Why nothing is told though something is unusual.
     pub held: Option<String>,
     /// Whether enough past is there.
@@ -306,8 +306,8 @@ impl Burning {
     }
 
     fn standing(&self, bound: Option<f64>, held: Option<String>, knows: bool) -> Standing {
-        let Self { since, of, learned, cost, .. } = self;
-        Standing { since: *since, of: of.clone(), learned: learned.clone(), bound, cost: *cost, held, knows }
+        let Self { since, of, learned, tally, .. } = self;
+        Standing { since: *since, of: of.clone(), learned: learned.clone(), bound, tally: *tally, held, knows }
     }
 }
 
@@ -418,16 +418,16 @@ impl Service {
         let slots = if before.is_some() { 1 } else { usize::try_from(slot - since + 1).unwrap_or(1) };
         let of = |sender: &Sender| {
             let newest = sender.recent.iter().rev().take(slots);
-            newest.fold(Cost::default(), |sum, slot| Cost {
+            newest.fold(Tally::default(), |sum, slot| Tally {
                 asked: sum.asked + slot.sent.requests,
                 bad: sum.bad + if slot.late { slot.sent.requests } else { 0.0 },
             })
         };
         let each = self.senders.values().map(of).fold(0.0, |sum, one| sum + one.bad);
         let all = of(&self.all);
-        self.late.cost.asked += all.asked;
+        self.late.tally.asked += all.asked;
         // Where each for itself varies too much to say, all together say it.
-        self.late.cost.bad += if self.late.of.is_empty() { all.bad.max(each) } else { each };
+        self.late.tally.bad += if self.late.of.is_empty() { all.bad.max(each) } else { each };
     }
 
     /// How many times as long as usual the requests of those in the middle take, at least 1: as with a load that rises for all.

@@ -172,11 +172,11 @@ fn what_lateness_has_cost_is_counted_since_it_began() {
     let mut fleet = Fleet::new(4, 40.0);
     fleet.run(150, |_| WELL);
     let slow = |replica| if replica == 1 { (1.0, 0.2, 0.000_2) } else { WELL };
-    let cost = fleet.run(60, slow).late.cost;
+    let tally = fleet.run(60, slow).late.tally;
     // Six hundred requests of a replica in a slot.
-    assert!((cost.bad / (60.0 * 600.0) - 1.0).abs() < 0.05, "{cost:?}");
-    assert!((cost.asked / cost.bad - 4.0).abs() < 0.3, "one of four: {cost:?}");
-    assert_eq!(fleet.run(40, |_| WELL).late.cost, Cost::default(), "it is over");
+    assert!((tally.bad / (60.0 * 600.0) - 1.0).abs() < 0.05, "{tally:?}");
+    assert!((tally.asked / tally.bad - 4.0).abs() < 0.3, "one of four: {tally:?}");
+    assert_eq!(fleet.run(40, |_| WELL).late.tally, Tally::default(), "it is over");
 }
 
 #[test]
